@@ -1,0 +1,1 @@
+"""The pipeline, read from left to right: fetch, preprocess, train, evaluate, package."""

@@ -1,0 +1,89 @@
+"""From YAML to typed values: composing the tree, checking it, and saying what is wrong with it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from stages.errors import UserError, choose, nearest
+from stages.registry import LAYOUT, NETWORK, check_options, module_of
+from stages.schema import Tree, check_ranges
+
+CODE = Path(__file__).resolve().parents[1]
+CONF = CODE / "conf"
+SELECTORS = ("model", "dataset", "from")
+
+
+def project() -> Path:
+    """Return the project's root: what DVC says (a queued experiment runs in a copy), else where the code lies."""
+    return Path(os.environ.get("DVC_ROOT", CODE))
+
+
+def compose(overrides: list[str] | None = None) -> DictConfig:
+    """Compose conf/ as a person's command does, with every interpolation resolved."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra_compose("config", overrides=overrides or [])
+    OmegaConf.resolve(config)
+    return config
+
+
+def typed(config: DictConfig) -> Tree:
+    """Return the tree as typed objects, or raise a UserError for the first key that is wrong."""
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    tree = merge({str(name): value for name, value in values.items() if name not in SELECTORS})
+    check_ranges(tree)
+    check_splits(tree)
+    check_names(tree)
+    return tree
+
+
+def merge(values: dict[str, Any]) -> Tree:
+    """Lay plain values over the schema."""
+    try:
+        tree = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Tree), values))
+    except OmegaConfBaseException as error:
+        raise UserError(explain(error)) from error
+    assert isinstance(tree, Tree)
+    return tree
+
+
+def explain(error: OmegaConfBaseException) -> str:
+    """Say an OmegaConf error in one line: full path, what is wrong, the nearest key."""
+    path = error.full_key or str(error.key or "")
+    if isinstance(error, ConfigKeyError) or type(error).__name__ == "ConfigAttributeError":
+        parent = error.parent_node
+        return f"{path}: unknown key{nearest(path.rpartition('.')[2], siblings(parent))}"
+    reason = (error.msg or str(error)).split("\n")[0]
+    if "Missing mandatory value" in str(error):
+        reason = "missing; it has no default"
+    return f"{path}: {reason}"
+
+
+def siblings(parent: Any) -> list[str]:
+    """Return the keys that a config node has."""
+    return [str(name) for name in parent] if parent is not None else []
+
+
+def check_splits(tree: Tree) -> None:
+    """Raise a UserError for fractions that do not sum to 1."""
+    for name, dataset in tree.datasets.items():
+        split = dataset.preprocess.split
+        total = split.train + split.val + split.test
+        if abs(total - 1) > 1e-6:
+            parts = f"train {split.train} + val {split.val} + test {split.test}"
+            raise UserError(f"datasets.{name}.preprocess.split: {parts} = {total:g}; the fractions must sum to 1")
+
+
+def check_names(tree: Tree) -> None:
+    """Raise a UserError for a dataset, layout or network that does not exist, or for its arguments."""
+    for name, dataset in tree.datasets.items():
+        module_of(LAYOUT, dataset.fetch.layout, tree.plugins, f"datasets.{name}.fetch.layout")
+    for name, model in tree.models.items():
+        choose(f"models.{name}.dataset", model.dataset, tree.datasets)
+        check_options(NETWORK, model.train.network, tree.plugins, f"models.{name}.train.network")

@@ -1,0 +1,55 @@
+"""One console and one kind of progress bar for every command."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.text import Text
+
+T = TypeVar("T")
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+class Rate(ProgressColumn):
+    """Items a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate, empty until it is known."""
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
+
+
+def progress() -> Progress:
+    """Return a progress display for counted items: bar, count, rate, time left."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn(),
+        console=console,
+    )  # fmt: skip
+
+
+def transfer() -> Progress:
+    """Return a progress display for bytes: bar, size, speed, time left."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
+        console=console,
+    )  # fmt: skip
+
+
+def track(items: Iterable[T], total: int, description: str) -> Iterator[T]:
+    """Yield items while a bar shows how far they are."""
+    with progress() as bar:
+        task = bar.add_task(description, total=total)
+        for item in items:
+            yield item
+            bar.advance(task)

@@ -1,0 +1,138 @@
+"""The way into a stage, for DVC (`--config-name repro`) and for a person (overrides, `-m` sweeps)."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from stages.config import CONF, explain, project, typed
+from stages.console import console
+from stages.errors import UserError, choose, nearest
+from stages.files import write_json
+from stages.place import Place
+from stages.schema import Dataset, Model, Tree
+from stages.sweep import RESULT, finish
+
+Task = Callable[["Job"], "Result | None"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a sweep compares its jobs by: `min.NAME` or `max.NAME`, and metrics that hold NAME."""
+
+    monitor: str
+    metrics: dict[str, float]
+
+    @property
+    def value(self) -> float:
+        """The monitored metric."""
+        return self.metrics[self.monitor.partition(".")[2]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a stage is called with: the tree, the dataset or model it works on, and its place."""
+
+    stage: str
+    tree: Tree
+    name: str
+    place: Place
+
+    @property
+    def model(self) -> Model:
+        """The model that was chosen."""
+        return self.tree.models[self.name]
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset that was chosen."""
+        return self.tree.datasets[self.name]
+
+
+def door(stage: str, picks: str) -> Callable[[Task], Callable[[], None]]:
+    """Turn `task(job)` into a stage's main; `picks` says whether it works on a "model" or a "dataset"."""
+
+    def wrap(task: Task) -> Callable[[], None]:
+        def run(config: DictConfig) -> float | None:
+            try:
+                return keep(task(job(config, stage, picks)))
+            except UserError as error:
+                if HydraConfig.get().mode == RunMode.MULTIRUN:
+                    raise
+                raise SystemExit(refusal(error)) from None
+
+        return lambda: enter(run, stage)
+
+    return wrap
+
+
+def keep(result: Result | None) -> float | None:
+    """Write a person's result into the run's folder, for the sweep's table; return what an optimiser looks at."""
+    settings = HydraConfig.get()
+    if result is None:
+        return None
+    if settings.job.config_name != "repro":
+        write_json(Path(settings.runtime.output_dir) / RESULT, asdict(result))
+    return result.value
+
+
+def enter(run: Callable[[DictConfig], float | None], stage: str) -> None:
+    """Hand over to Hydra and turn its complaints into one line."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    OmegaConf.register_new_resolver("first", lambda *values: next(v for v in values if v), replace=True)
+    sys.argv.insert(1, f"hydra.job.name={stage}")
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run)()
+    except UserError as error:
+        raise SystemExit(refusal(error)) from None
+    except HydraException as error:
+        raise SystemExit(refusal(complaint(error))) from None
+    finally:
+        finish()
+
+
+def job(config: DictConfig, stage: str, picks: str) -> Job:
+    """Check the composed config and return what the stage needs; nothing else has run before this."""
+    tree = typed(config)
+    known: dict[str, Any] = tree.models if picks == "model" else tree.datasets  # type: ignore[assignment]
+    name = config.get(picks)
+    if name is None:
+        raise UserError(f"{picks}: not chosen; say {picks}=… with one of {', '.join(known)}")
+    return Job(stage, tree, choose(picks, name, known), place(config))
+
+
+def place(config: DictConfig) -> Place:
+    """Return the project for DVC's door; for a person the run folder given with `from=`, or a new one."""
+    settings = HydraConfig.get()
+    if settings.job.config_name == "repro":
+        return Place(Path.cwd(), Path.cwd())
+    origin = config.get("from")
+    if origin is not None and not Path(origin).is_dir():
+        raise UserError(f"from: no folder {origin}; give a run's folder, as printed at its end")
+    return Place(Path(origin or settings.runtime.output_dir).resolve(), project())
+
+
+def complaint(error: HydraException) -> str:
+    """Say Hydra's error in one line, with the nearest key where there is one."""
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException):
+        return explain(cause)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return f"{group}: unknown name {name!r}{nearest(name, error.options)}"
+    return str(error)
+
+
+def refusal(error: UserError | str) -> int:
+    """Print why a command will not run and return its exit status."""
+    console.print(f"[bold red]error[/] {str(error)}", markup=True, soft_wrap=True)
+    return 2

@@ -1,0 +1,25 @@
+"""What a user did wrong, said so that it can be mended."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake in a command, a config or the data; shown without a traceback."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean lr?", or the whole list where nothing is near."""
+    names = sorted(map(str, known))
+    match = get_close_matches(name, names, n=1, cutoff=0.6)
+    if match:
+        return f"; did you mean {match[0]}?"
+    return f"; allowed: {', '.join(names)}" if names else "; none exist"
+
+
+def choose(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return name if it is known, else raise a UserError that offers the nearest."""
+    names = list(known)
+    if name not in names:
+        raise UserError(f"{kind}: unknown name {name!r}{nearest(name, names)}")
+    return name

@@ -1,0 +1,39 @@
+"""Kaggle "Dogs vs. Cats": `train/cat.0.jpg` names the label, `test1/1.jpg` has none; zips inside a zip, or not."""
+
+import re
+from pathlib import Path
+
+from stages.fetch.archive import Entry, expand, names, pack
+from stages.fetch.synthetic import CAT, DOG, broken, drawings
+from stages.schema import Synthetic
+
+EXPECTED = "train/cat.0.jpg, train/dog.0.jpg, …"
+LABELLED = re.compile(r"(?:^|/)(cat|dog)\.\d+\.jpe?g$", re.IGNORECASE)
+UNLABELLED = re.compile(r"(?:^|/)\d+\.jpe?g$", re.IGNORECASE)
+
+
+def entries(raw: Path, scratch: Path) -> list[Entry]:
+    """Return every picture of the archive at `raw`, in the order of the archive."""
+    found = []
+    for archive in expand(raw, scratch):
+        for index, name in names(archive):
+            labelled = LABELLED.search(name)
+            if labelled:
+                found.append(Entry(archive, index, name, labelled[1].lower()))
+            elif UNLABELLED.search(name):
+                found.append(Entry(archive, index, name, None))
+    return found
+
+
+def draw(folder: Path, spec: Synthetic, seed: int) -> Path:
+    """Draw cats and dogs into a zip of this layout, a few broken files among them; return the zip."""
+    pets = (CAT, DOG)
+    count = spec.images + spec.unlabelled
+    pictures = drawings([pets[i % 2] for i in range(count)], spec, seed)
+    files = [(f"train/{pets[i % 2].name}.{i // 2}.jpg", next(pictures)) for i in range(spec.images)]
+    files += [(f"test1/{i + 1}.jpg", next(pictures)) for i in range(spec.unlabelled)]
+    sample = files[0][1]
+    files += [(f"train/{pets[i % 2].name}.{spec.images + i}.jpg", broken(i, sample)) for i in range(spec.corrupt)]
+    target = folder / "dogs-vs-cats.zip"
+    pack(target, files)
+    return target

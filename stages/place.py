@@ -1,0 +1,45 @@
+"""Where a stage reads and writes.
+
+DVC's door works in the project itself. A person's run works in `runs/<date>/<job>/`, a folder with the same
+layout: what it does not hold is read from the project. So nobody's experiment touches what DVC tracks.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.errors import UserError
+from stages.files import atomic_folder
+
+RAW = "data/raw/{}"
+PREPARED = "data/prepared/{}"
+MODEL = "artifacts/models/{}"
+REPORT = "artifacts/reports/{}"
+PACKAGE = "artifacts/packages/{}"
+MAKERS = {"raw": "fetch", "prepared": "preprocess", "models": "train", "reports": "evaluate", "packages": "package"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A root that is written to, and the project that is read from where the root has nothing."""
+
+    root: Path
+    project: Path
+
+    def read(self, layout: str, name: str) -> Path:
+        """Return an existing folder, or raise a UserError naming the command that makes it."""
+        relative = layout.format(name)
+        for base in (self.root, self.project):
+            if (base / relative).exists():
+                return base / relative
+        stage = MAKERS[Path(relative).parts[1]]
+        raise UserError(f"{relative}: not there yet; make it with `dvc repro {stage}@{name}`")
+
+    @contextmanager
+    def write(self, layout: str, name: str) -> Iterator[Path]:
+        """Yield a scratch folder that becomes the output when all went well."""
+        target = self.root / layout.format(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_folder(target) as scratch:
+            yield scratch

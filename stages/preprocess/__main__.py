@@ -1,0 +1,46 @@
+"""`python -m stages.preprocess dataset=NAME`: decode, resize, split and pack a fetched dataset."""
+
+import shutil
+from typing import Any
+
+from stages.console import console
+from stages.door import Job, door
+from stages.errors import UserError
+from stages.files import read_json, write_json
+from stages.place import PREPARED, RAW
+from stages.preprocess.pack import pack
+from stages.preprocess.report import report, sample_sheet
+from stages.preprocess.store import Store, write_manifest
+from stages.registry import LAYOUT, load
+
+
+@door("preprocess", picks="dataset")
+def main(job: Job) -> None:
+    """Write the packed store, its manifest, a report and a sample sheet."""
+    config = job.dataset.preprocess
+    raw = job.place.read(RAW, job.name)
+    layout = load(LAYOUT, job.dataset.fetch.layout, job.tree.plugins)
+    with job.place.write(PREPARED, job.name) as folder:
+        scratch = folder / "nested"
+        entries = layout.entries(raw / read_json(raw / "fetch.json")["file"], scratch)
+        rows = pack(entries, config, folder)
+        shutil.rmtree(scratch, ignore_errors=True)
+        found = report(job.name, rows, config)
+        if not found["splits"]["train"]:
+            raise UserError(f"{job.name}: not one of {len(rows)} pictures could be decoded for training")
+        write_manifest(folder / "manifest.parquet", rows)
+        write_json(folder / "report.json", found)
+        sample_sheet(Store(folder), folder / "samples.png")
+    tell(job.name, found)
+
+
+def tell(name: str, found: dict[str, Any]) -> None:
+    """Print the counts and the first few pictures that were dropped."""
+    counts = ", ".join(f"{split} {sum(labels.values())}" for split, labels in found["splits"].items())
+    console.print(f"prepared {name}: {counts}; {found['duplicates']} duplicates, {len(found['dropped'])} dropped")
+    for item in found["dropped"][:5]:
+        console.print(f"  dropped {item['path']}: {item['why']}", markup=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Names in YAML → modules. A file in the kind's package, or a module named in `plugins:`, is one entry.
+
+A network is a module that defines `build`; its keyword-only arguments are the keys that YAML may set.
+A layout is a module that defines `entries`. Both are read without being imported, so that a typo is
+answered before torch is loaded.
+"""
+
+import ast
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from stages.errors import UserError, choose, nearest
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of named part: the package its files live in and the function that marks one."""
+
+    name: str
+    package: str
+    entry: str
+
+
+NETWORK = Kind("network", "stages.train.networks", "build")
+LAYOUT = Kind("layout", "stages.fetch.layouts", "entries")
+
+TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,), "str": (str,)}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword-only argument of an entry: its type as written, and whether it must be given."""
+
+    type: str
+    required: bool
+
+
+def modules(kind: Kind, plugins: list[str]) -> dict[str, str]:
+    """Return name → dotted module of every entry of a kind: the package's files, then the plugins'."""
+    folder = source(kind.package).parent
+    found = {file.stem: f"{kind.package}.{file.stem}" for file in sorted(folder.glob("[!_]*.py"))}
+    for plugin in plugins:
+        if entry_of(kind, plugin) is not None:
+            found[plugin.rpartition(".")[2]] = plugin
+    return found
+
+
+def source(module: str) -> Path:
+    """Return the file of a module without importing it."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or spec.origin is None:
+        raise UserError(f"plugins: no module named {module!r}; put its folder on PYTHONPATH or run from beside it")
+    return Path(spec.origin)
+
+
+def entry_of(kind: Kind, module: str) -> ast.FunctionDef | None:
+    """Return the definition that makes a module an entry of this kind, read from its source."""
+    body = ast.parse(source(module).read_text(encoding="utf-8")).body
+    return next((node for node in body if isinstance(node, ast.FunctionDef) and node.name == kind.entry), None)
+
+
+def module_of(kind: Kind, name: str, plugins: list[str], where: str) -> str:
+    """Return the dotted module of a named entry; `where` is the config key that names it."""
+    known = modules(kind, plugins)
+    return known[choose(where, name, known)]
+
+
+def load(kind: Kind, name: str, plugins: list[str]) -> ModuleType:
+    """Import a named entry."""
+    return importlib.import_module(module_of(kind, name, plugins, kind.name))
+
+
+def options(kind: Kind, module: str) -> dict[str, Option]:
+    """Return the keyword-only arguments of a module's entry, read from its source."""
+    entry = entry_of(kind, module)
+    if entry is None:
+        raise UserError(f"{module}: a {kind.name} must define {kind.entry}()")
+    pairs = zip(entry.args.kwonlyargs, entry.args.kw_defaults, strict=True)
+    return {
+        arg.arg: Option(ast.unparse(arg.annotation) if arg.annotation else "", default is None)
+        for arg, default in pairs
+    }
+
+
+def check_options(kind: Kind, given: dict[str, Any], plugins: list[str], where: str) -> None:
+    """Raise a UserError unless `given` names an entry and its other keys fit that entry's arguments."""
+    if "name" not in given:
+        raise UserError(f"{where}.name: missing; one of {', '.join(modules(kind, plugins))}")
+    known = options(kind, module_of(kind, str(given["name"]), plugins, f"{where}.name"))
+    values = {name: value for name, value in given.items() if name != "name"}
+    for name, value in values.items():
+        if name not in known:
+            raise UserError(f"{where}.{name}: unknown key{nearest(name, ['name', *known])}")
+        if not fits(value, known[name].type):
+            raise UserError(f"{where}.{name}: {value!r} is not of type {known[name].type}")
+    for name, option in known.items():
+        if option.required and name not in values:
+            raise UserError(f"{where}.{name}: missing ({option.type})")
+
+
+def fits(value: Any, annotation: str) -> bool:
+    """Return whether a YAML value is of an annotated type; annotations other than scalars are not checked."""
+    allowed = TYPES.get(annotation)
+    if allowed is None:
+        return True
+    return isinstance(value, allowed) and (annotation == "bool" or not isinstance(value, bool))

@@ -1,0 +1,224 @@
+"""The type and range of every config key. What a key does is said in conf/, beside its default."""
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from omegaconf import MISSING
+
+from stages.errors import UserError, nearest
+
+
+def key(
+    default: Any = MISSING,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    choices: tuple[str, ...] = (),
+    length: int | None = None,
+) -> Any:
+    """Declare a key: its default (none: must be given) and what is allowed."""
+    allowed = {"least": least, "most": most, "above": above, "choices": choices, "length": length}
+    return field(default=default, metadata=allowed)
+
+
+@dataclass
+class Synthetic:
+    """What `fetch.url: synthetic` draws."""
+
+    images: int = key(least=2)
+    unlabelled: int = key(least=0)
+    corrupt: int = key(least=0)
+    smallest: int = key(least=32)
+    largest: int = key(least=32)
+
+
+@dataclass
+class Fetch:
+    """`datasets.<name>.fetch`."""
+
+    layout: str = MISSING
+    url: str = MISSING
+    sha256: str | None = None
+    limit: int | None = key(None, least=2)
+    seed: int = key(least=0)
+    synthetic: Synthetic = field(default_factory=Synthetic)
+
+
+@dataclass
+class Split:
+    """Fractions of the labelled images; they sum to 1."""
+
+    train: float = key(above=0, most=1)
+    val: float = key(least=0, most=1)
+    test: float = key(least=0, most=1)
+
+
+@dataclass
+class Preprocess:
+    """`datasets.<name>.preprocess`."""
+
+    size: int = key(least=16, most=4096)
+    resize: str = key(choices=("squash", "letterbox"))
+    split: Split = field(default_factory=Split)
+    seed: int = key(least=0)
+    workers: int = key(least=0)
+
+
+@dataclass
+class Dataset:
+    """`datasets.<name>`."""
+
+    fetch: Fetch = field(default_factory=Fetch)
+    preprocess: Preprocess = field(default_factory=Preprocess)
+
+
+@dataclass
+class Trainer:
+    """`trainer`: where and how training runs; each model's `train` takes these values and may override them."""
+
+    accelerator: str = key(choices=("auto", "cpu", "gpu", "cuda", "mps"))
+    devices: int = key(least=1)
+    num_nodes: int = key(least=1)
+    strategy: str = key(choices=("auto", "ddp", "fsdp"))
+    precision: str = key(choices=("auto", "32-true", "bf16-mixed", "16-mixed"))
+    channels_last: str = key(choices=("auto", "always", "never"))
+    compile: bool = MISSING
+    deterministic: bool = MISSING
+    threads: int = key(least=0)
+
+
+@dataclass
+class Normalize:
+    """Pixels / 255, minus mean, divided by std, per RGB channel."""
+
+    mean: list[float] = key(length=3)
+    std: list[float] = key(length=3)
+
+
+@dataclass
+class Augment:
+    """Random changes to training images, drawn for each image anew."""
+
+    p: float = key(least=0, most=1)
+    hflip: float = key(least=0, most=1)
+    rotation: float = key(least=0, most=180)
+    crop: float = key(above=0, most=1)
+    brightness: float = key(least=0, most=1)
+    contrast: float = key(least=0, most=1)
+
+
+@dataclass
+class Optimizer:
+    """The optimiser and its hyper-parameters."""
+
+    name: str = key(choices=("adam", "adamw", "sgd"))
+    betas: list[float] = key(length=2)
+    weight_decay: float = key(least=0)
+    momentum: float = key(least=0, most=1)
+
+
+@dataclass
+class Train(Trainer):
+    """`models.<name>.train`."""
+
+    framework: str = key(choices=("lightning",))
+    network: dict[str, Any] = MISSING
+    weights: str = MISSING
+    epochs: int = key(least=1)
+    batch_size: int = key(least=1)
+    lr: float = key(above=0)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: str = key(choices=("constant", "cosine", "onecycle"))
+    warmup: float = key(least=0, most=0.9)
+    accumulate: int = key(least=1)
+    clip: float = key(least=0)
+    ema: float = key(least=0, most=0.99999)
+    patience: int = key(least=0)
+    monitor: str = key(choices=("min.val_loss", "max.val_accuracy"))
+    seed: int = key(least=0)
+    normalize: Normalize = field(default_factory=Normalize)
+    augment: Augment = field(default_factory=Augment)
+
+
+@dataclass
+class Evaluate:
+    """`models.<name>.evaluate`."""
+
+    batch_size: int = key(least=1)
+    mistakes: int = key(least=0)
+    bins: int = key(least=2)
+
+
+@dataclass
+class Package:
+    """`models.<name>.package`."""
+
+    opset: int = key(least=18)
+    parity_images: int = key(least=1)
+    parity: float = key(above=0)
+    mar_version: str = MISSING
+
+
+@dataclass
+class Model:
+    """`models.<name>`."""
+
+    dataset: str = MISSING
+    train: Train = field(default_factory=Train)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    package: Package = field(default_factory=Package)
+
+
+@dataclass
+class Bento:
+    """`bento`: how the services answer."""
+
+    workers: int = key(least=1)
+    threads: int = key(least=1)
+    queue: int = key(least=1)
+    timeout: float = key(above=0)
+    max_body_mb: float = key(above=0)
+    max_megapixels: float = key(above=0)
+
+
+@dataclass
+class Tree:
+    """The whole config tree."""
+
+    seed: int = key(least=0)
+    plugins: list[str] = MISSING
+    datasets: dict[str, Dataset] = MISSING
+    models: dict[str, Model] = MISSING
+    trainer: Trainer = field(default_factory=Trainer)
+    bento: Bento = field(default_factory=Bento)
+
+
+def check_ranges(node: Any, path: str = "") -> None:
+    """Raise a UserError for the first value outside what its key allows; `node` is a typed object."""
+    if is_dataclass(node):
+        for item in fields(node):
+            where, value = f"{path}{item.name}", getattr(node, item.name)
+            check_value(where, value, item.metadata)
+            check_ranges(value, f"{where}.")
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            check_ranges(value, f"{path}{name}.")
+
+
+def check_value(where: str, value: Any, allowed: Any) -> None:
+    """Raise a UserError if value is not one of the choices or lies outside the bounds."""
+    if not allowed or value is None:
+        return
+    if allowed["choices"] and value not in allowed["choices"]:
+        raise UserError(f"{where}: {value!r} is not allowed{nearest(str(value), allowed['choices'])}")
+    if allowed["length"] not in (None, len(value) if isinstance(value, list) else None):
+        raise UserError(f"{where}: {value} has {len(value)} values; it must have {allowed['length']}")
+    bounds = (
+        (allowed["least"], "at least", lambda bound: value >= bound),
+        (allowed["most"], "at most", lambda bound: value <= bound),
+        (allowed["above"], "above", lambda bound: value > bound),
+    )
+    for bound, words, holds in bounds:
+        if bound is not None and not holds(bound):
+            raise UserError(f"{where}: {value} is out of range; it must be {words} {bound}")

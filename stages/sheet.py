@@ -1,0 +1,27 @@
+"""Contact sheets: many small pictures with a caption each, in one PNG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+TILE = 128
+CAPTION = 18
+GAP = 6
+PAPER, INK = "white", "#333333"
+
+
+def sheet(pictures: Sequence[tuple[npt.NDArray[np.uint8], str]], path: Path, columns: int = 8) -> None:
+    """Write (H x W x 3 image, caption) pairs as a grid, row by row."""
+    rows = max(1, -(-len(pictures) // columns))
+    high = TILE + CAPTION + GAP
+    page = Image.new("RGB", (columns * (TILE + GAP) + GAP, rows * high + GAP), PAPER)
+    pen = ImageDraw.Draw(page)
+    font = ImageFont.load_default(11)
+    for number, (pixels, caption) in enumerate(pictures):
+        x, y = GAP + number % columns * (TILE + GAP), GAP + number // columns * high
+        page.paste(Image.fromarray(np.asarray(pixels)).resize((TILE, TILE)), (x, y))
+        pen.text((x + 2, y + TILE + 3), caption, fill=INK, font=font)
+    page.save(path)

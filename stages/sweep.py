@@ -1,0 +1,94 @@
+"""A Hydra multirun: one parent run in MLflow, and at the end a table sorted by what was monitored."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from stages.files import read_json
+
+RESULT = "result.json"
+
+
+class Sweep(Callback):
+    """Opens the parent run before the first job; the door prints the table, whatever became of the jobs."""
+
+    folder: Path | None = None
+    parent: Any = None
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Check the first job's config, so that a typo leaves nothing behind, then open the parent run."""
+        first = check_first(config)
+        Sweep.folder = Path(str(config.hydra.sweep.dir))
+        from stages.tracking import PARENT, Run
+
+        run = Run()
+        overrides = " ".join(config.hydra.overrides.task)
+        run.open(str(first.get("model") or first.get("dataset")), Sweep.folder.name, {"sweep": overrides})
+        if run.id is not None:
+            os.environ[PARENT] = run.id
+        Sweep.parent = run
+
+
+def check_first(config: DictConfig) -> DictConfig:
+    """Compose and check what the sweep's first job would get."""
+    from stages.config import typed
+
+    overrides = []
+    for override in OverridesParser.create().parse_overrides(list(config.hydra.overrides.task)):
+        if override.is_sweep_override():
+            overrides.append(f"{override.get_key_element()}={next(override.sweep_string_iterator())}")
+        else:
+            overrides.append(str(override.input_line))
+    loader = GlobalHydra.instance().config_loader()
+    composed = loader.load_configuration(config.hydra.job.config_name, overrides, RunMode.RUN)
+    plain = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
+    typed(plain)
+    return plain
+
+
+def finish() -> None:
+    """After a sweep: end its parent run and print its table."""
+    if Sweep.folder is None:
+        return
+    if Sweep.parent is not None:
+        Sweep.parent.close("FINISHED")
+    show(Sweep.folder)
+
+
+def show(folder: Path) -> None:
+    """Print one line for each job, best first; a job without a result has failed."""
+    from rich.table import Table
+
+    from stages.console import console
+
+    jobs = sorted((path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+    if not jobs:
+        return
+    found = [(job, read_json(job / RESULT) if (job / RESULT).exists() else None) for job in jobs]
+    best = next((result for _, result in found if result), {"monitor": "min.value", "metrics": {}})
+    mode, _, monitor = best["monitor"].partition(".")
+    sign = 1 if mode == "min" else -1
+    found.sort(key=lambda pair: sign * pair[1]["metrics"][monitor] if pair[1] else float("inf"))
+    table = Table(title=f"{folder.name}, best by {best['monitor']} first", title_justify="left")
+    names = [monitor, *(name for name in best["metrics"] if name != monitor)]
+    for column in ("job", *names, "overrides"):
+        table.add_column(column)
+    for job, result in found:
+        values = (
+            [f"{result['metrics'][name]:.5g}" for name in names] if result else ["failed", *[""] * (len(names) - 1)]
+        )
+        table.add_row(job.name, *values, overrides(job))
+    console.print(table)
+    console.print(f"go on from a job: python -m stages.evaluate model=… from={found[0][0]}")
+
+
+def overrides(job: Path) -> str:
+    """Return what a job was called with."""
+    files = list((job / ".hydra").glob("*/overrides.yaml"))
+    return " ".join(OmegaConf.load(files[0])) if files else ""

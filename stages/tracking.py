@@ -1,0 +1,200 @@
+"""MLflow: one store for every run, and training that goes on when it is down."""
+
+import logging
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.config import project
+from stages.console import console
+from stages.files import write_text
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from stages.door import Job
+
+PARENT = "BESTIARY_PARENT_RUN"
+PARENT_TAG = "mlflow.parentRunId"
+
+
+def store_uri() -> str:
+    """Return where runs are recorded: MLFLOW_TRACKING_URI, else a database in the project."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or own_store()
+
+
+def own_store() -> str:
+    """Return the project's own database, whose artifacts lie beside it."""
+    return f"sqlite:///{project() / 'mlflow.db'}"
+
+
+def client() -> "MlflowClient":
+    """Return a client that gives up on a server that is down after seconds, not minutes."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    import mlflow
+
+    mlflow.set_tracking_uri(store_uri())
+    mlflow.set_registry_uri(store_uri())
+    return mlflow.MlflowClient(store_uri())
+
+
+class Run:
+    """One MLflow run. A call that fails warns once; what was not recorded is listed at the end."""
+
+    def __init__(self) -> None:
+        self.client: Any = None
+        self.id: str | None = None
+        self.lost: list[str] = []
+
+    def attempt(self, what: str, action: Callable[[], Any]) -> Any:
+        """Do something with the store; training must not stop because of it."""
+        if self.lost and self.id is None:
+            self.lost.append(what)
+            return None
+        try:
+            return action()
+        except Exception as error:  # a store that is down, locked or full raises anything
+            if not self.lost:
+                console.print(f"[yellow]MLflow ({store_uri()}) does not record: {first_line(error)}; going on[/]")
+            self.lost.append(what)
+            return None
+
+    def open(self, experiment: str, name: str, tags: dict[str, str], resumed: str | None = None) -> None:
+        """Go on with a run, or start one in an experiment, which is made if need be."""
+
+        def start() -> None:
+            self.client = client()
+            if resumed is not None and self.client.get_run(resumed):
+                self.id = resumed
+                return
+            found = self.client.get_experiment_by_name(experiment)
+            home = (project() / "mlartifacts" / experiment).as_uri() if store_uri() == own_store() else None
+            number = found.experiment_id if found else self.client.create_experiment(experiment, home)
+            self.id = self.client.create_run(number, tags=tags, run_name=name).info.run_id
+
+        self.attempt("the run itself", start)
+
+    def params(self, values: dict[str, Any]) -> None:
+        """Record flat parameters."""
+        from mlflow.entities import Param
+
+        flat = [Param(name, str(value)) for name, value in values.items()]
+        self.attempt("parameters", lambda: self.client.log_batch(self.id, params=flat))
+
+    def metrics(self, values: dict[str, float], step: int = 0) -> None:
+        """Record metrics at a step."""
+        import time
+
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        found = [Metric(name, float(value), now, step) for name, value in values.items()]
+        self.attempt(f"metrics of step {step}", lambda: self.client.log_batch(self.id, metrics=found))
+
+    def epoch(self, row: dict[str, float]) -> None:
+        """Record an epoch's row of metrics."""
+        self.metrics({name: value for name, value in row.items() if name != "epoch"}, int(row["epoch"]))
+
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        """Attach a file."""
+        self.attempt(path.name, lambda: self.client.log_artifact(self.id, str(path), folder))
+
+    def tag(self, name: str, value: str) -> None:
+        """Set a tag."""
+        self.attempt(f"tag {name}", lambda: self.client.set_tag(self.id, name, value))
+
+    def close(self, status: str) -> None:
+        """End the run and say what is missing from it."""
+        if self.id is not None:
+            self.attempt("the end of the run", lambda: self.client.set_terminated(self.id, status))
+        if self.lost:
+            console.print(f"[yellow]not recorded in MLflow: {', '.join(dict.fromkeys(self.lost))}[/]")
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error, or its kind."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def flat(node: Any, path: str) -> dict[str, Any]:
+    """Return dotted name → value of every leaf: the same names as the overrides."""
+    if not isinstance(node, dict):
+        return {path: node}
+    found: dict[str, Any] = {}
+    for name, value in node.items():
+        found |= flat(value, f"{path}.{name}" if path else str(name))
+    return found
+
+
+def stage_tags(job: "Job") -> dict[str, str]:
+    """Return the tags by which a stage's run is found again."""
+    tags = {
+        "dvc_stage": f"{job.stage}@{job.name}",
+        "dvc_exp_name": os.environ.get("DVC_EXP_NAME", ""),
+        "mlflow.source.git.commit": commit(),
+        PARENT_TAG: os.environ.get(PARENT, ""),
+    }
+    return {name: value for name, value in tags.items() if value}
+
+
+def commit() -> str:
+    """Return the project's git commit, empty outside a repository."""
+    answer = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project(), capture_output=True, text=True, check=False)
+    return answer.stdout.strip()
+
+
+@contextmanager
+def tracked(job: "Job", scratch: Path, tags: dict[str, str]) -> Iterator[Run]:
+    """Record a training as one run; a killed one goes on in the same run, whose id lies in `scratch`."""
+    from dataclasses import asdict
+
+    note = scratch / "mlflow_run"
+    run = Run()
+    run.open(
+        job.name, job.place.root.name if os.environ.get(PARENT) else job.stage, stage_tags(job) | tags, noted(note)
+    )
+    if run.id is not None:
+        write_text(note, run.id)
+        run.params(flat(asdict(job.model.train), f"models.{job.name}.train"))
+    with closing(run):
+        yield run
+
+
+@contextmanager
+def continued(job: "Job", weights: str) -> Iterator[Run]:
+    """Add to the run that made these weights (SHA-256), so that one run tells a model's whole story."""
+    run = Run()
+
+    def search() -> str | None:
+        found = client()
+        experiment = found.get_experiment_by_name(job.name)
+        ids = [experiment.experiment_id] if experiment else []
+        runs = found.search_runs(ids, f"tags.weights = '{weights}'", max_results=1) if ids else []
+        return runs[0].info.run_id if runs else None
+
+    run.open(job.name, job.stage, stage_tags(job) | {"weights": weights}, run.attempt("the search for its run", search))
+    with closing(run):
+        yield run
+
+
+@contextmanager
+def closing(run: Run) -> Iterator[None]:
+    """End a run as finished or failed."""
+    end = partial(run.close, "FAILED")
+    try:
+        yield
+        end = partial(run.close, "FINISHED")
+    finally:
+        end()
+
+
+def noted(note: Path) -> str | None:
+    """Return the run id that a killed training left."""
+    return note.read_text().strip() if note.exists() else None

@@ -1,0 +1,1 @@
+"""train: a prepared dataset → `artifacts/models/<model>/`, weights that describe themselves."""

@@ -1,0 +1,153 @@
+"""Training with PyTorch Lightning: resumable, reproducible, best epoch kept."""
+
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from torch import nn
+
+from stages.preprocess.store import Store
+from stages.registry import NETWORK, load
+from stages.schema import Train
+from stages.train.data import Data
+from stages.train.model import build
+from stages.train.module import LitClassifier
+from stages.train.weights import initialise
+
+Row = dict[str, float]
+Report = Callable[[Row], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with its best epoch's weights, and every epoch's metrics."""
+
+    network: nn.Module
+    history: list[Row]
+    best: Row
+
+
+class History(Callback):
+    """Collects a row of metrics each epoch; kept in the checkpoint, so a resumed run has them all."""
+
+    def __init__(self, report: Report) -> None:
+        self.rows: list[Row] = []
+        self.report = report
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add the epoch's row; this comes before the checkpoint is written."""
+        assert isinstance(pl_module, LitClassifier)
+        means = pl_module.train_sums.means("train") | pl_module.val_sums.means("val")
+        row = {"epoch": trainer.current_epoch + 1, **means, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
+        self.rows.append(row)
+        self.report(row)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the checkpoint keeps."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.rows = state_dict["rows"]
+
+
+def train(config: Train, store: Store, plugins: list[str], scratch: Path, report: Report) -> Trained:
+    """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
+    quieten()
+    torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
+    pl.seed_everything(config.seed, verbose=False)
+    network = build(config.network, len(store.labels), store.size, plugins)
+    initialise(network, config.weights, load(NETWORK, str(config.network["name"]), plugins))
+    history = History(report)
+    trainer = make_trainer(config, scratch, history)
+    last = scratch / "last.ckpt"
+    trainer.fit(
+        make_module(network, config),
+        datamodule=Data(store, config.batch_size, config.seed),
+        ckpt_path=str(last) if last.exists() else None,
+        weights_only=True,
+    )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return Trained(best_weights(network, scratch / "best.ckpt"), history.rows, best_row(history.rows, config.monitor))
+
+
+def quieten() -> None:
+    """Silence Lightning's advertisements, and advice that does not apply to a packed store."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for advice in (".*does not have many workers.*", ".*Checkpoint directory .* exists.*", ".*LeafSpec.*"):
+        warnings.filterwarnings("ignore", advice)
+
+
+def make_module(network: nn.Module, config: Train) -> LitClassifier:
+    """Wrap a network for training: memory format, compilation."""
+    on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
+    channels_last = config.channels_last == "always" or (config.channels_last == "auto" and on_gpu)
+    if channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.compile:
+        network.compile()
+    return LitClassifier(network, config, channels_last)
+
+
+def make_trainer(config: Train, scratch: Path, history: History) -> pl.Trainer:
+    """Return Lightning's trainer as the config asks for it."""
+    return pl.Trainer(
+        accelerator=config.accelerator,
+        devices=config.devices,
+        num_nodes=config.num_nodes,
+        strategy=config.strategy,
+        precision=precision(config),
+        max_epochs=config.epochs,
+        accumulate_grad_batches=config.accumulate,
+        gradient_clip_val=config.clip or None,
+        deterministic=config.deterministic,
+        callbacks=callbacks(config, scratch, history),
+        logger=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def precision(config: Train) -> Any:
+    """Return the precision; `auto` is bf16 where the GPU has it."""
+    if config.precision != "auto":
+        return config.precision
+    on_gpu = config.accelerator != "cpu" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return "bf16-mixed" if on_gpu else "32-true"
+
+
+def callbacks(config: Train, scratch: Path, history: History) -> list[Callback]:
+    """Return history, early stopping, averaging and the two checkpoints: the best weights, and the last state."""
+    mode, _, monitor = config.monitor.partition(".")
+    chosen: list[Callback] = [RichProgressBar(leave=True), history]
+    if config.patience:
+        chosen.append(EarlyStopping(monitor, mode=mode, patience=config.patience))
+    if config.ema:
+        chosen.append(EMAWeightAveraging(decay=config.ema))
+    keep = {"dirpath": scratch, "enable_version_counter": False, "save_on_train_epoch_end": False}
+    chosen.append(ModelCheckpoint(filename="best", monitor=monitor, mode=mode, save_weights_only=True, **keep))
+    # Saved after validation, never at the epoch's end: only then does a resumed run equal an unbroken one.
+    chosen.append(ModelCheckpoint(filename="last", **keep))
+    return chosen
+
+
+def best_weights(network: nn.Module, checkpoint: Path) -> nn.Module:
+    """Put the best epoch's weights into the network."""
+    state = torch.load(checkpoint, "cpu", weights_only=True)["state_dict"]
+    prefix = "network."
+    network.load_state_dict({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
+    return network.cpu().eval()
+
+
+def best_row(history: list[Row], monitor: str) -> Row:
+    """Return the first epoch's row with the best monitored value."""
+    mode, _, name = monitor.partition(".")
+    return (min if mode == "min" else max)(history, key=lambda row: row[name])

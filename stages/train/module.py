@@ -1,0 +1,120 @@
+"""The one LightningModule: any network of the registry, cross-entropy, an optimiser and a schedule from config."""
+
+import math
+from functools import partial
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+from stages.schema import Train
+from stages.train.augment import active, augment
+from stages.train.data import Batch
+from stages.train.model import Input
+
+
+class Sums:
+    """Exact loss and accuracy over an epoch, summed on the device; nothing waits for it in between."""
+
+    def __init__(self) -> None:
+        self.loss: Tensor | float = 0.0
+        self.correct: Tensor | int = 0
+        self.count = 0
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Add a batch's mean loss and its hits."""
+        self.loss = self.loss + loss.detach().double() * len(labels)
+        self.correct = self.correct + (logits.argmax(1) == labels).sum()
+        self.count += len(labels)
+
+    def means(self, prefix: str) -> dict[str, float]:
+        """Return `<prefix>_loss` and `<prefix>_accuracy`."""
+        count = max(self.count, 1)
+        return {f"{prefix}_loss": float(self.loss) / count, f"{prefix}_accuracy": float(self.correct) / count}
+
+
+class LitClassifier(pl.LightningModule):
+    """Trains a network on batches of raw pixels."""
+
+    def __init__(self, network: nn.Module, config: Train, channels_last: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.input = Input(config.normalize.mean, config.normalize.std)
+        self.format = torch.channels_last if channels_last else torch.contiguous_format
+        self.train_sums, self.val_sums = Sums(), Sums()
+        self.change = partial(augment, config=config.augment) if active(config.augment) else None
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return logits (N x classes) of raw pixels (uint8, N x H x W x 3), augmented while training."""
+        images = self.input(pixels, self.change if self.training else None)
+        logits: Tensor = self.network(images.contiguous(memory_format=self.format))
+        return logits
+
+    def step(self, batch: Batch, sums: Sums) -> Tensor:
+        """Return a batch's mean loss and count it."""
+        pixels, labels = batch
+        logits = self(pixels)
+        loss = functional.cross_entropy(logits, labels)
+        sums.add(loss, logits, labels)
+        return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Reseed by (seed, epoch): dropout and augmentation are then the same in a resumed run."""
+        pl.seed_everything(self.config.seed * 100_003 + self.current_epoch, verbose=False)
+        self.train_sums = Sums()
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Return the loss to minimise."""
+        loss = self.step(batch, self.train_sums)
+        self.log("loss", loss.detach(), prog_bar=True, logger=False)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to count anew."""
+        self.val_sums = Sums()
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Count a validation batch."""
+        self.step(batch, self.val_sums)
+
+    def on_validation_epoch_end(self) -> None:
+        """Hand the exact means to the callbacks that monitor them."""
+        self.log_dict(self.val_sums.means("val"), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser and its schedule, stepped after every batch."""
+        optimizer = make_optimizer(self.network, self.config)
+        schedule = make_schedule(optimizer, self.config, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def make_optimizer(network: nn.Module, config: Train) -> Optimizer:
+    """Return the optimiser over the parameters that train."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    options = config.optimizer
+    if options.name == "sgd":
+        return SGD(parameters, lr=config.lr, momentum=options.momentum, weight_decay=options.weight_decay)
+    kind = {"adam": Adam, "adamw": AdamW}[options.name]
+    betas = (options.betas[0], options.betas[1])
+    return kind(parameters, lr=config.lr, betas=betas, weight_decay=options.weight_decay)
+
+
+def make_schedule(optimizer: Optimizer, config: Train, steps: int) -> LRScheduler:
+    """Return the learning rate over `steps` steps: a linear warm-up, then constant or half a cosine; or one cycle."""
+    if config.schedule == "onecycle":
+        return OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps, pct_start=config.warmup or 0.3)
+    warm = int(config.warmup * steps)
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        if config.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+        return 1.0
+
+    return LambdaLR(optimizer, factor)
