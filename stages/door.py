@@ -58,8 +58,8 @@ class Job:
         return self.tree.datasets[self.name]
 
 
-def door(stage: str, picks: str) -> Callable[[Task], Callable[[], None]]:
-    """Turn `task(job)` into a stage's main; `picks` says whether it works on a "model" or a "dataset"."""
+def door(stage: str, picks: str | None) -> Callable[[Task], Callable[[], None]]:
+    """Turn `task(job)` into a stage's main; `picks` says what it works on: a "model", a "dataset", or nothing."""
 
     def wrap(task: Task) -> Callable[[], None]:
         def run(config: DictConfig) -> float | None:
@@ -100,9 +100,11 @@ def enter(run: Callable[[DictConfig], float | None], stage: str) -> None:
         finish()
 
 
-def job(config: DictConfig, stage: str, picks: str) -> Job:
+def job(config: DictConfig, stage: str, picks: str | None) -> Job:
     """Check the composed config and return what the stage needs; nothing else has run before this."""
     tree = typed(config)
+    if picks is None:
+        return Job(stage, tree, "", place(config))
     known: dict[str, Any] = tree.models if picks == "model" else tree.datasets  # type: ignore[assignment]
     name = config.get(picks)
     if name is None:

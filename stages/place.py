@@ -17,6 +17,7 @@ PREPARED = "data/prepared/{}"
 MODEL = "artifacts/models/{}"
 REPORT = "artifacts/reports/{}"
 PACKAGE = "artifacts/packages/{}"
+PACKAGES = "artifacts/packages{}"
 MAKERS = {"raw": "fetch", "prepared": "preprocess", "models": "train", "reports": "evaluate", "packages": "package"}
 
 

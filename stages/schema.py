@@ -176,6 +176,7 @@ class Bento:
 
     workers: int = key(least=1)
     threads: int = key(least=1)
+    concurrency: int = key(least=1)
     queue: int = key(least=1)
     timeout: float = key(above=0)
     max_body_mb: float = key(above=0)

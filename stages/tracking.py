@@ -173,15 +173,29 @@ def continued(job: "Job", weights: str) -> Iterator[Run]:
     run = Run()
 
     def search() -> str | None:
-        found = client()
-        experiment = found.get_experiment_by_name(job.name)
-        ids = [experiment.experiment_id] if experiment else []
-        runs = found.search_runs(ids, f"tags.weights = '{weights}'", max_results=1) if ids else []
-        return runs[0].info.run_id if runs else None
+        found = lookup(job.name, weights)
+        return found.info.run_id if found else None
 
     run.open(job.name, job.stage, stage_tags(job) | {"weights": weights}, run.attempt("the search for its run", search))
     with closing(run):
         yield run
+
+
+def lookup(experiment: str, weights: str) -> Any:
+    """Return the newest run that made these weights (SHA-256), None where there is none."""
+    found = client()
+    known = found.get_experiment_by_name(experiment)
+    if known is None:
+        return None
+    return next(iter(found.search_runs([known.experiment_id], f"tags.weights = '{weights}'", max_results=1)), None)
+
+
+def find(experiment: str, weights: str) -> Any:
+    """Return the run that made these weights, None if there is none or the store does not answer."""
+    try:
+        return lookup(experiment, weights)
+    except Exception:  # a store that is down, locked or full raises anything
+        return None
 
 
 @contextmanager

@@ -19,13 +19,14 @@ def main(job: Job) -> None:
     """Write the packed store, its manifest, a report and a sample sheet."""
     config = job.dataset.preprocess
     raw = job.place.read(RAW, job.name)
+    fetched = read_json(raw / "fetch.json")
     layout = load(LAYOUT, job.dataset.fetch.layout, job.tree.plugins)
     with job.place.write(PREPARED, job.name) as folder:
         scratch = folder / "nested"
-        entries = layout.entries(raw / read_json(raw / "fetch.json")["file"], scratch)
+        entries = layout.entries(raw / fetched["file"], scratch)
         rows = pack(entries, config, folder)
         shutil.rmtree(scratch, ignore_errors=True)
-        found = report(job.name, rows, config)
+        found = report(job.name, fetched["url"], rows, config)
         if not found["splits"]["train"]:
             raise UserError(f"{job.name}: not one of {len(rows)} pictures could be decoded for training")
         write_manifest(folder / "manifest.parquet", rows)

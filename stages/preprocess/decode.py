@@ -37,6 +37,10 @@ class Undecodable(ValueError):
     """Bytes that are no picture, or a broken one; the message says which."""
 
 
+class NotAPicture(Undecodable):
+    """Bytes of no format that is read here."""
+
+
 class TooLarge(Undecodable):
     """A picture with more pixels than allowed, refused by its header."""
 
@@ -46,7 +50,7 @@ def header(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise Undecodable("empty" if not data else f"not one of {', '.join(FORMATS)}") from None
+        raise NotAPicture("empty" if not data else f"not one of {', '.join(FORMATS)}") from None
     except Exception as error:  # decoders raise anything on hostile bytes
         raise Undecodable(f"broken header: {error}") from error
     if image.width * image.height > max_pixels:

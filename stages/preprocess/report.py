@@ -15,7 +15,7 @@ from stages.sheet import sheet
 SAMPLES = 32
 
 
-def report(name: str, rows: list[dict[str, Any]], config: Preprocess) -> dict[str, Any]:
+def report(name: str, source: str, rows: list[dict[str, Any]], config: Preprocess) -> dict[str, Any]:
     """Summarise the manifest: labels, counts for each split and label, what was dropped and why, duplicates."""
     kept = [row for row in rows if row["dropped"] is None]
     content = [[row["path"], row["label"], row.get("split"), row["sha256"]] for row in kept]
@@ -23,6 +23,7 @@ def report(name: str, rows: list[dict[str, Any]], config: Preprocess) -> dict[st
     by_hash = {(row["sha256"], row["label"]) for row in kept if row["label"]}
     return {
         "dataset": name,
+        "source": source,
         "size": config.size,
         "resize": config.resize,
         "labels": sorted({row["label"] for row in kept if row["label"]}),

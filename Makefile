@@ -1,0 +1,36 @@
+# Bestiary. Needs Python ≥ 3.11, make and git; everything else is set up in .venv.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export BENTOML_DO_NOT_TRACK := True
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test serve ui bench
+
+help: ## say what there is
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## run the whole pipeline on drawn pictures and show what came of it
+	dvc repro
+	python -m stages.list
+
+test: $(READY) ## run every fast test
+	python -m pytest -m "not slow"
+
+serve: $(READY) ## serve all packaged models on http://localhost:3000
+	bentoml serve bento.service:Bestiary
+
+ui: $(READY) ## browse runs, curves and models on http://localhost:5000
+	mlflow ui --backend-store-uri sqlite:///mlflow.db
+
+bench: $(READY) ## measure the speed claims against their peers
+	python -m benchmarks
+
+$(READY): requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bestiary needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --require-hashes -r requirements.lock
+	touch $@

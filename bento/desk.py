@@ -1,0 +1,60 @@
+"""Where requests wait: a small pool of threads and a bounded queue before it."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from bento.model import Model
+from bento.settings import Settings
+
+T = TypeVar("T")
+
+
+class Busy(Exception):
+    """The queue is full, or a request waited too long; `after` is when to try again, seconds."""
+
+    def __init__(self, message: str, after: int) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class UnknownModel(KeyError):
+    """There is no such model; the message names those there are."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(name)
+        self.message = f"Model not found: {name}. There are: {', '.join(known)}"
+
+
+class Desk:
+    """The models of a worker process, and the threads that answer for them."""
+
+    def __init__(self, settings: Settings, folder: Path, names: list[str]) -> None:
+        self.settings = settings
+        self.models = {name: Model(folder / name, settings.threads, settings.max_pixels) for name in names}
+        self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="predict")
+        self._under_way = 0
+
+    def model(self, name: str) -> Model:
+        """Return a model by name, or raise UnknownModel."""
+        try:
+            return self.models[name]
+        except KeyError:
+            raise UnknownModel(name, list(self.models)) from None
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run work in the pool; raise Busy instead of letting the queue grow or the caller hang."""
+        if self._under_way >= self.settings.queue + self.settings.concurrency:
+            raise Busy(f"{self.settings.queue} requests are waiting already", after=1)
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        self._under_way += 1
+        future.add_done_callback(self._leave)
+        try:
+            return await asyncio.wait_for(future, self.settings.timeout)
+        except TimeoutError:
+            raise Busy(f"no answer within {self.settings.timeout:g} s", after=2) from None
+
+    def _leave(self, _: "asyncio.Future[T]") -> None:
+        self._under_way -= 1

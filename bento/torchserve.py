@@ -1,0 +1,122 @@
+"""TorchServe's protocol: `/predictions/<model>`, `/ping`, and the reading half of its management list."""
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bento.body import picture
+from bento.desk import Busy, Desk, UnknownModel
+from bento.model import Model
+from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
+
+VERSION = "1.0"
+
+
+def failure(code: int, kind: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return an error in TorchServe's shape."""
+    return JSONResponse({"code": code, "type": kind, "message": message}, code, headers)
+
+
+def desk(request: Request) -> Desk:
+    """Return the worker's desk."""
+    found: Desk = request.app.state.desk
+    return found
+
+
+async def ping(_: Request) -> Response:
+    """Say that the worker lives and its models are loaded."""
+    return JSONResponse({"status": "Healthy"})
+
+
+async def predictions(request: Request) -> Response:
+    """Answer the most probable label of one picture: `{"dog": 0.80}`."""
+    model = desk(request).model(request.path_params["model"])
+    data = await picture(request)
+    if not data:
+        return failure(400, "BadRequestException", "The body is empty; send a picture: curl -T image.jpg")
+    probabilities = await desk(request).run(partial(model.predict, [data]))
+    best = int(probabilities[0].argmax())
+    return JSONResponse({model.labels[best]: float(probabilities[0, best])})
+
+
+async def models(request: Request) -> Response:
+    """List the models."""
+    names = desk(request).models
+    return JSONResponse({"models": [{"modelName": name, "modelUrl": f"{name}.mar"} for name in names]})
+
+
+async def model(request: Request) -> Response:
+    """Describe one model."""
+    return JSONResponse([description(desk(request).model(request.path_params["model"]), desk(request))])
+
+
+def description(model: Model, at: Desk) -> dict[str, object]:
+    """Return what TorchServe's management API says of a model."""
+    return {
+        "modelName": model.name,
+        "modelVersion": VERSION,
+        "modelUrl": f"{model.name}.mar",
+        "runtime": "onnxruntime",
+        "minWorkers": at.settings.workers,
+        "maxWorkers": at.settings.workers,
+        "batchSize": 1,
+        "maxBatchDelay": 0,
+        "loadedAtStartup": True,
+        "workers": [{"id": str(number), "status": "READY", "gpu": False} for number in range(at.settings.workers)],
+    }
+
+
+async def unknown_model(_: Request, error: Exception) -> Response:
+    """Answer 404 naming the models there are."""
+    assert isinstance(error, UnknownModel)
+    return failure(404, "ModelNotFoundException", error.message)
+
+
+async def busy(_: Request, error: Exception) -> Response:
+    """Answer 503 and when to come again."""
+    assert isinstance(error, Busy)
+    return failure(503, "ServiceUnavailableException", str(error), {"Retry-After": str(error.after)})
+
+
+async def undecodable(_: Request, error: Exception) -> Response:
+    """Answer 415 to what is no picture, 413 to one too large, 400 to a broken one."""
+    if isinstance(error, NotAPicture):
+        return failure(415, "UnsupportedMediaTypeException", f"Not a picture: {error}")
+    if isinstance(error, TooLarge):
+        return failure(413, "PayloadTooLargeException", f"The picture is too large: {error}")
+    return failure(400, "BadRequestException", f"The picture cannot be decoded: {error}")
+
+
+async def not_found(_: Request, __: Exception | None = None) -> Response:
+    """Answer 404 to any other path."""
+    return failure(404, "ResourceNotFoundException", "Requested resource is not found, please refer to API document.")
+
+
+async def not_allowed(_: Request, __: Exception) -> Response:
+    """Answer 405 to any other method."""
+    return failure(405, "MethodNotAllowedException", "Requested method is not allowed, please refer to API document.")
+
+
+async def broken(_: Request, __: Exception) -> Response:
+    """Answer 500 without telling what went wrong inside; the log does."""
+    return failure(500, "InternalServerException", "Prediction failed")
+
+
+ROUTES = [
+    Route("/ping", ping),
+    Route("/predictions/{model}", predictions, methods=["POST", "PUT"]),
+    Route("/predictions/{model}/" + VERSION, predictions, methods=["POST", "PUT"]),
+    Route("/models", models),
+    Route("/models/{model}", model),
+]
+LAST = Route("/{path:path}", not_found, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+ERRORS = {
+    UnknownModel: unknown_model,
+    Busy: busy,
+    Undecodable: undecodable,
+    404: not_found,
+    405: not_allowed,
+    500: broken,
+}

@@ -1,0 +1,1 @@
+"""evaluate: a trained model and the test split → `artifacts/reports/<model>/`."""

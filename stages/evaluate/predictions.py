@@ -1,0 +1,47 @@
+"""The native network's answers on a split, and what follows from each of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from stages.console import track
+from stages.evaluate.metrics import Predictions
+from stages.preprocess.store import Split
+from stages.sheet import sheet
+from stages.train.model import Description, classifier
+
+
+def predict(model: Path, split: Split, batch_size: int) -> tuple[Predictions, Description]:
+    """Return the native network's probabilities of every image of a split."""
+    network, description = classifier(model)
+    starts = range(0, len(split), batch_size)
+    with torch.inference_mode():
+        batches = (torch.from_numpy(split.images[start : start + batch_size].copy()) for start in starts)
+        answers = [network(batch).double().numpy() for batch in track(batches, len(starts), "testing")]
+    return Predictions(np.concatenate(answers), split.labels, description.labels), description
+
+
+def write_predictions(path: Path, found: Predictions, split: Split) -> None:
+    """Write one row for each image: path, truth, prediction, a probability for each class."""
+    columns = {
+        "path": split.paths,
+        "actual": [found.labels[number] for number in found.truth],
+        "predicted": [found.labels[number] for number in found.predicted],
+    }
+    columns |= {f"p_{label}": found.probabilities[:, number] for number, label in enumerate(found.labels)}
+    pq.write_table(pa.table(columns), path)
+
+
+def write_mistakes(path: Path, found: Predictions, split: Split, count: int) -> None:
+    """Write a sheet of the images whose true class was thought least likely."""
+    true = found.probabilities[np.arange(len(found.truth)), found.truth]
+    wrong = np.flatnonzero(found.predicted != found.truth)
+    worst = wrong[np.argsort(true[wrong], kind="stable")][:count]
+    captions = [
+        f"{found.labels[found.truth[i]]}, said {found.labels[found.predicted[i]]} {found.confidence[i]:.0%}"
+        for i in worst
+    ]
+    sheet([(split.images[i], caption) for i, caption in zip(worst, captions, strict=True)], path)

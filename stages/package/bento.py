@@ -1,0 +1,95 @@
+"""`python -m stages.package.bento`: self-contained Bentos, one of all models and one of each, into `artifacts/bentos`.
+
+A Bento holds its models as plain files and installs serving dependencies only. BentoML writes the date and the
+machine into bento.yaml and README.md; those are taken out, so equal inputs give equal files.
+"""
+
+import os
+import shutil
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.config import CODE, project
+from stages.console import console
+from stages.door import Job, door
+from stages.errors import UserError
+from stages.files import write_text
+from stages.place import PACKAGES
+
+REQUIREMENTS = ("bentoml", "numpy", "onnxruntime", "pillow", "python-multipart", "pyyaml", "starlette")
+CODE_FILES = ("stages/__init__.py", "stages/preprocess/__init__.py", "stages/preprocess/decode.py")
+NEVER = "1970-01-01T00:00:00+00:00"
+EVERYTHING = "bestiary"
+
+
+@door("bento", picks=None)
+def main(job: Job) -> None:
+    """Build every Bento from the packages that there are."""
+    os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+    os.environ["BENTOML_HOME"] = str(project() / ".bentoml")
+    (project() / ".bentoml").mkdir(exist_ok=True)
+    packages = job.place.read(PACKAGES, "")
+    models = sorted(file.parent.name for file in packages.glob("[!.]*/model.onnx"))
+    if not models:
+        raise UserError(f"{packages}: no package in it; make them with `dvc repro package`")
+    with job.place.write("artifacts/bentos{}", "") as folder:
+        context = folder / ".context"
+        for name, chosen in {EVERYTHING: models, **{model: [model] for model in models}}.items():
+            lay_out(context, packages, chosen, job)
+            build(context, name, "Bestiary" if name == EVERYTHING else name, folder)
+            shutil.rmtree(context)
+    console.print(
+        f"built Bentos of {', '.join(models)} and of all; serve one: bentoml serve artifacts/bentos/{EVERYTHING}"
+    )
+
+
+def lay_out(context: Path, packages: Path, models: list[str], job: Job) -> None:
+    """Put what a Bento holds into a folder: the services, the code they need, their settings, ONNX files."""
+    shutil.copytree(CODE / "bento", context / "bento", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in CODE_FILES:
+        (context / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(CODE / file, context / file)
+    settings = {"bento": vars(job.tree.bento)}
+    write_text(context / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
+    for model in models:
+        target = context / "artifacts" / "packages" / model
+        target.mkdir(parents=True)
+        for name in ("model.onnx", "model.json"):
+            shutil.copyfile(packages / model / name, target / name)
+
+
+def build(context: Path, name: str, service: str, folder: Path) -> None:
+    """Build a Bento in BentoML's store and move it to the folder under its name."""
+    import bentoml
+    from bentoml.exceptions import NotFound
+
+    os.environ["BESTIARY_HOME"] = str(context)
+    with suppress(NotFound):
+        bentoml.bentos.delete(f"{name}:1")
+    built = bentoml.bentos.build(
+        f"bento.service:{service}",
+        name=name,
+        version="1",
+        include=["bento/", "stages/", "artifacts/", "params.yaml"],
+        python={"packages": [f"{package}=={version(package)}" for package in REQUIREMENTS], "lock_packages": False},
+        build_ctx=str(context),
+    )
+    shutil.copytree(built.path, folder / name)
+    bentoml.bentos.delete(f"{name}:1")
+    timeless(folder / name)
+
+
+def timeless(bento: Path) -> None:
+    """Take dates out of what BentoML wrote."""
+    file = bento / "bento.yaml"
+    content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    content["creation_time"] = NEVER
+    write_text(file, yaml.safe_dump(content, sort_keys=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""MLflow's model registry: an ONNX-flavoured version of every package; the best one is the champion."""
+
+from pathlib import Path
+from typing import Any
+
+from stages.console import console
+from stages.preprocess.store import Images
+from stages.tracking import Run
+from stages.train.model import Description
+
+CHAMPION = "champion"
+DRAWN = "synthetic"
+
+
+def register(run: Run, model: Description, package: Path, sha256: str, source: str, example: Images) -> None:
+    """Register a package once; it becomes champion if it beats the last one on the same data."""
+
+    def act() -> None:
+        if known(run.client, model.name, sha256):
+            return
+        version = log(run, model, package, example)
+        monitor = str(model.trained["monitor"]).partition(".")[2]
+        tags = {
+            "onnx": sha256,
+            "data": model.data,
+            "source": source,
+            "monitor": str(model.trained["monitor"]),
+            "value": str(model.trained[f"best_{monitor}"]),
+        }
+        for name, value in tags.items():
+            run.client.set_model_version_tag(model.name, version, name, value)
+        if beats(tags, champion(run.client, model.name)):
+            run.client.set_registered_model_alias(model.name, CHAMPION, version)
+            console.print(f"registered {model.name} version {version} as {CHAMPION}")
+
+    run.attempt("the registered model", act)
+
+
+def known(client: Any, name: str, sha256: str) -> bool:
+    """Return whether these very bytes are registered already."""
+    return any(found.tags.get("onnx") == sha256 for found in client.search_model_versions(f"name = '{name}'"))
+
+
+def log(run: Run, model: Description, package: Path, example: Images) -> str:
+    """Log the ONNX file as an MLflow model with signature and example; return the new version."""
+    import mlflow.onnx
+    import onnx
+    from mlflow.models import infer_signature
+
+    from stages.package.onnx import INPUT, OUTPUT, session
+
+    file = package / "model.onnx"
+    answer = session(file).run([OUTPUT], {INPUT: example})[0]
+    with mlflow.start_run(run_id=run.id):
+        logged = mlflow.onnx.log_model(
+            onnx.load(file),
+            name="model",
+            registered_model_name=model.name,
+            signature=infer_signature(example, answer),
+            input_example=example,
+            onnx_execution_providers=["CPUExecutionProvider"],
+            pip_requirements=["onnxruntime", "numpy"],
+            save_as_external_data=False,
+        )
+    return str(logged.registered_model_version)
+
+
+def champion(client: Any, name: str) -> dict[str, str] | None:
+    """Return the tags of the champion, None where there is none yet."""
+    found = client.get_registered_model(name).aliases.get(CHAMPION)
+    return dict(client.get_model_version(name, found).tags) if found else None
+
+
+def beats(new: dict[str, str], old: dict[str, str] | None) -> bool:
+    """Return whether a version may take over: better on the same data; on other data, unless it knows only drawings."""
+    if old is None:
+        return True
+    if (new["data"], new["monitor"]) != (old.get("data"), old.get("monitor")):
+        return new["source"] != DRAWN or old.get("source") == DRAWN
+    sign = -1 if new["monitor"].startswith("min.") else 1
+    return sign * float(new["value"]) > sign * float(old["value"])

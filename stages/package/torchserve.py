@@ -1,0 +1,72 @@
+"""A TorchServe archive: `<model>.mar` by torch-model-archiver, with nothing in it that needs this project."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from model_archiver.model_packaging import generate_model_archive
+from model_archiver.model_archiver_config import ModelArchiverConfig
+from torch import nn
+
+from stages.fetch.archive import pack_folder
+from stages.files import write_json
+from stages.preprocess import decode
+from stages.registry import NETWORK, module_of, source
+from stages.train.model import Description
+
+HANDLER = Path(__file__).with_name("torchserve_handler.py")
+MODEL_CLASS = '''
+
+class Model(nn.Module):
+    """What TorchServe instantiates: the network above, with the options it was trained with."""
+
+    def __new__(cls) -> nn.Module:
+        return build({classes}, {size}, **{options})
+'''
+
+
+def archive(network: nn.Module, model: Description, version: str, folder: Path) -> Path:
+    """Write `<model>.mar` into the folder: model file, state dict, handler, index_to_name.json, decode.py."""
+    parts = folder / "parts"
+    parts.mkdir()
+    (parts / "model.py").write_text(model_file(model), encoding="utf-8")
+    torch.save(network.state_dict(), parts / "weights.pth")
+    write_json(parts / "index_to_name.json", {str(number): label for number, label in enumerate(model.labels)})
+    write_json(parts / "input.json", {name: getattr(model, name) for name in ("size", "resize", "mean", "std")})
+    extra = [parts / "index_to_name.json", parts / "input.json", Path(decode.__file__)]
+    generate_model_archive(
+        ModelArchiverConfig(
+            model_name=model.name,
+            version=version,
+            model_file=str(parts / "model.py"),
+            serialized_file=str(parts / "weights.pth"),
+            handler=str(HANDLER),
+            extra_files=",".join(map(str, extra)),
+            export_path=str(parts),
+            archive_format="no-archive",
+            force=True,
+        )
+    )
+    timeless(parts / model.name)
+    target = folder / f"{model.name}.mar"
+    pack_folder(parts / model.name, target)
+    shutil.rmtree(parts)
+    return target
+
+
+def model_file(model: Description) -> str:
+    """Return the source of a module that builds the network by itself."""
+    module = module_of(NETWORK, str(model.network["name"]), model.plugins, "network")
+    options = {name: value for name, value in model.network.items() if name != "name"}
+    ending = MODEL_CLASS.format(classes=len(model.labels), size=model.size, options=options)
+    return source(module).read_text(encoding="utf-8") + ending
+
+
+def timeless(folder: Path) -> None:
+    """Take the date out of the manifest, so that equal models give equal archives."""
+    manifest = folder / "MAR-INF" / "MANIFEST.json"
+    content: dict[str, Any] = json.loads(manifest.read_text())
+    content.pop("createdOn", None)
+    write_json(manifest, content)
