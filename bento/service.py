@@ -7,9 +7,8 @@ from typing import Any
 
 import bentoml
 from bentoml.exceptions import BadInput, NotFound, ServiceUnavailable
-from starlette.applications import Starlette
 
-from bento import torchserve
+from bento.app import build
 from bento.body import BodyLimit
 from bento.desk import Busy, Desk, UnknownModel
 from bento.settings import packaged, packages, settings
@@ -22,13 +21,13 @@ ALL = "Bestiary"
 
 def make(name: str, models: list[str]) -> Any:
     """Return a BentoML service of these models, with every protocol mounted at `/`."""
-    app = Starlette(routes=[*torchserve.ROUTES, torchserve.LAST], exception_handlers=torchserve.ERRORS)
+    app = build()
 
     class Service:
         def __init__(self) -> None:
             self.desk = app.state.desk = Desk(SETTINGS, FOLDER, models)
 
-        @bentoml.api
+        @bentoml.api  # type: ignore[untyped-decorator]
         async def classify(self, images: list[Path], model: str = models[0]) -> list[dict[str, float]]:
             """Return the probability of every class of each image, the most probable first; one batch."""
             with as_bentoml_errors():

@@ -1,6 +1,8 @@
 """TorchServe's protocol: `/predictions/<model>`, `/ping`, and the reading half of its management list."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -112,7 +114,7 @@ ROUTES = [
     Route("/models/{model}", model),
 ]
 LAST = Route("/{path:path}", not_found, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-ERRORS = {
+ERRORS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     UnknownModel: unknown_model,
     Busy: busy,
     Undecodable: undecodable,

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from stages.config import compose, typed
 from stages.console import console
-from stages.errors import UserError
+from stages.errors import UserError, refusal
 from stages.files import write_text
 
 PARAMS = Path("params.yaml")
@@ -26,8 +26,7 @@ def main() -> None:
     try:
         check() if arguments.check else write(arguments.overrides)
     except UserError as error:
-        console.print(f"[bold red]error[/] {error}", soft_wrap=True)
-        sys.exit(2)
+        sys.exit(refusal(error))
 
 
 def write(overrides: list[str]) -> None:

@@ -1,5 +1,6 @@
 """One console and one kind of progress bar for every command."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from rich.text import Text
 
 T = TypeVar("T")
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 130)
 
 
 class Rate(ProgressColumn):

@@ -15,8 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stages.config import CONF, explain, project, typed
-from stages.console import console
-from stages.errors import UserError, choose, nearest
+from stages.errors import UserError, choose, nearest, refusal
 from stages.files import write_json
 from stages.place import Place
 from stages.schema import Dataset, Model, Tree
@@ -89,8 +88,9 @@ def enter(run: Callable[[DictConfig], float | None], stage: str) -> None:
     """Hand over to Hydra and turn its complaints into one line."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     OmegaConf.register_new_resolver("first", lambda *values: next(v for v in values if v), replace=True)
-    sys.argv.insert(1, f"hydra.job.name={stage}")
+    os.environ["BESTIARY_STAGE"] = stage
     try:
+        check_origin(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run)()
     except UserError as error:
         raise SystemExit(refusal(error)) from None
@@ -100,12 +100,19 @@ def enter(run: Callable[[DictConfig], float | None], stage: str) -> None:
         finish()
 
 
+def check_origin(words: list[str]) -> None:
+    """Raise a UserError for `from=` without such a folder; Hydra would make it."""
+    for word in words:
+        if word.startswith("from=") and not Path(word[5:]).is_dir():
+            raise UserError(f"from: no folder {word[5:]}; give a run's folder: runs/<date>/<time>-<stage>")
+
+
 def job(config: DictConfig, stage: str, picks: str | None) -> Job:
     """Check the composed config and return what the stage needs; nothing else has run before this."""
     tree = typed(config)
     if picks is None:
         return Job(stage, tree, "", place(config))
-    known: dict[str, Any] = tree.models if picks == "model" else tree.datasets  # type: ignore[assignment]
+    known: dict[str, Any] = getattr(tree, f"{picks}s")
     name = config.get(picks)
     if name is None:
         raise UserError(f"{picks}: not chosen; say {picks}=… with one of {', '.join(known)}")
@@ -117,10 +124,7 @@ def place(config: DictConfig) -> Place:
     settings = HydraConfig.get()
     if settings.job.config_name == "repro":
         return Place(Path.cwd(), Path.cwd())
-    origin = config.get("from")
-    if origin is not None and not Path(origin).is_dir():
-        raise UserError(f"from: no folder {origin}; give a run's folder, as printed at its end")
-    return Place(Path(origin or settings.runtime.output_dir).resolve(), project())
+    return Place(Path(config.get("from") or settings.runtime.output_dir).resolve(), project())
 
 
 def complaint(error: HydraException) -> str:
@@ -132,9 +136,3 @@ def complaint(error: HydraException) -> str:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return f"{group}: unknown name {name!r}{nearest(name, error.options)}"
     return str(error)
-
-
-def refusal(error: UserError | str) -> int:
-    """Print why a command will not run and return its exit status."""
-    console.print(f"[bold red]error[/] {str(error)}", markup=True, soft_wrap=True)
-    return 2

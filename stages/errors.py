@@ -3,9 +3,18 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from stages.console import console
+
 
 class UserError(Exception):
     """A mistake in a command, a config or the data; shown without a traceback."""
+
+
+def refusal(error: UserError | str) -> int:
+    """Print why a command will not run and return its exit status."""
+    console.print("[bold red]error[/]", end=" ")
+    console.print(str(error), markup=False)
+    return 2
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""`python -m stages.list`: every model, what it was trained on, how good it is and where it lies; `--json` for programs."""
+"""`python -m stages.list [--json]`: every trained model, how good it is and where it lies."""
 
 import argparse
 import json

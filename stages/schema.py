@@ -1,6 +1,7 @@
 """The type and range of every config key. What a key does is said in conf/, beside its default."""
 
 from dataclasses import dataclass, field, fields, is_dataclass
+from operator import ge, gt, le
 from typing import Any
 
 from omegaconf import MISSING
@@ -215,11 +216,7 @@ def check_value(where: str, value: Any, allowed: Any) -> None:
         raise UserError(f"{where}: {value!r} is not allowed{nearest(str(value), allowed['choices'])}")
     if allowed["length"] not in (None, len(value) if isinstance(value, list) else None):
         raise UserError(f"{where}: {value} has {len(value)} values; it must have {allowed['length']}")
-    bounds = (
-        (allowed["least"], "at least", lambda bound: value >= bound),
-        (allowed["most"], "at most", lambda bound: value <= bound),
-        (allowed["above"], "above", lambda bound: value > bound),
-    )
-    for bound, words, holds in bounds:
-        if bound is not None and not holds(bound):
+    for limit, words, holds in (("least", "at least", ge), ("most", "at most", le), ("above", "above", gt)):
+        bound = allowed[limit]
+        if bound is not None and not holds(value, bound):
             raise UserError(f"{where}: {value} is out of range; it must be {words} {bound}")

@@ -25,3 +25,13 @@ def sheet(pictures: Sequence[tuple[npt.NDArray[np.uint8], str]], path: Path, col
         page.paste(Image.fromarray(np.asarray(pixels)).resize((TILE, TILE)), (x, y))
         pen.text((x + 2, y + TILE + 3), caption, fill=INK, font=font)
     page.save(path)
+
+
+def captioned(picture: Image.Image, caption: str) -> Image.Image:
+    """Return a picture of at most 512 pixels with a caption below it."""
+    picture = picture.copy()
+    picture.thumbnail((512, 512))
+    page = Image.new("RGB", (max(picture.width, 240), picture.height + 34), PAPER)
+    page.paste(picture, ((page.width - picture.width) // 2, 0))
+    ImageDraw.Draw(page).text((8, picture.height + 7), caption, fill=INK, font=ImageFont.load_default(18))
+    return page

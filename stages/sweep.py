@@ -9,7 +9,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from rich.table import Table
 
+from stages.console import console
+from stages.errors import UserError, refusal
 from stages.files import read_json
 
 RESULT = "result.json"
@@ -23,7 +26,10 @@ class Sweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Check the first job's config, so that a typo leaves nothing behind, then open the parent run."""
-        first = check_first(config)
+        try:
+            first = check_first(config)
+        except UserError as error:  # Hydra swallows what a callback raises, SystemExit apart
+            raise SystemExit(refusal(error)) from None
         Sweep.folder = Path(str(config.hydra.sweep.dir))
         from stages.tracking import PARENT, Run
 
@@ -63,15 +69,11 @@ def finish() -> None:
 
 def show(folder: Path) -> None:
     """Print one line for each job, best first; a job without a result has failed."""
-    from rich.table import Table
-
-    from stages.console import console
-
     jobs = sorted((path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
     if not jobs:
         return
     found = [(job, read_json(job / RESULT) if (job / RESULT).exists() else None) for job in jobs]
-    best = next((result for _, result in found if result), {"monitor": "min.value", "metrics": {}})
+    best: dict[str, Any] = next((result for _, result in found if result), {"monitor": "min.value", "metrics": {}})
     mode, _, monitor = best["monitor"].partition(".")
     sign = 1 if mode == "min" else -1
     found.sort(key=lambda pair: sign * pair[1]["metrics"][monitor] if pair[1] else float("inf"))

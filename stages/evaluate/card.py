@@ -62,8 +62,8 @@ def data(model: Description, dataset: dict[str, Any]) -> str:
     splits = [(split, sum(counts.values()), pairs(counts)) for split, counts in dataset["splits"].items() if counts]
     return "\n\n".join(
         (
-            f"Dataset `{model.dataset}` from `{dataset['source']}`, content `{model.data}`. Splits are stratified and by content: "
-            f"identical files never lie in two of them.",
+            f"Dataset `{model.dataset}` from `{dataset['source']}`, content `{model.data}`. "
+            "Splits are stratified and by content: identical files never lie in two of them.",
             table(("split", "images", "by class"), splits),
             f"{len(dataset['dropped'])} files could not be decoded and were left out; "
             f"{dataset['duplicates']} are duplicates of another; "
@@ -87,9 +87,7 @@ def limits(model: Description, metrics: dict[str, Any], dataset: dict[str, Any])
         "other cameras, animals or scenes may do worse.",
     ]
     if dataset["source"] == "synthetic":
-        lines.insert(
-            0, "**It was trained on drawn pictures: it shows that the pipeline works, and knows no photograph.**"
-        )
+        lines.insert(0, "**It was trained on drawings: it shows that the pipeline works, and knows no photograph.**")
     if dataset["contradictory_labels"]:
         lines.append("Some training pictures are labelled in contradiction.")
     return "\n".join(f"- {line}" for line in lines)

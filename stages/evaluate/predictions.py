@@ -1,6 +1,7 @@
 """The native network's answers on a split, and what follows from each of them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +27,7 @@ def predict(model: Path, split: Split, batch_size: int) -> tuple[Predictions, De
 
 def write_predictions(path: Path, found: Predictions, split: Split) -> None:
     """Write one row for each image: path, truth, prediction, a probability for each class."""
-    columns = {
+    columns: dict[str, Any] = {
         "path": split.paths,
         "actual": [found.labels[number] for number in found.truth],
         "predicted": [found.labels[number] for number in found.predicted],

@@ -26,14 +26,15 @@ def main(job: Job) -> None:
     with job.place.write(RAW, job.name) as folder:
         file = bring(fetch, layout, folder)
         file = limited(fetch, layout, file, folder)
+        size = file.stat().st_size
         record = {
             "file": file.name,
-            "bytes": file.stat().st_size,
+            "bytes": size,
             "sha256": sha256_file(file),
             "url": download.public(fetch.url),
         }
         write_json(folder / "fetch.json", record)
-    console.print(f"fetched {job.name}: {record['file']}, {record['bytes'] / 2**20:.1f} MB")
+    console.print(f"fetched {job.name}: {record['file']}, {size / 2**20:.1f} MB")
 
 
 def bring(fetch: Fetch, layout: ModuleType, folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class Reader:
             raise Unreadable(f"{info.file_size / 2**20:.0f} MB, larger than {LARGEST_MEMBER >> 20}")
         try:
             return archive.read(info)
-        except (zipfile.BadZipFile, zipfile.zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
             raise Unreadable(f"damaged in the archive: {error}") from error
 
 

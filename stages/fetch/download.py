@@ -1,26 +1,39 @@
 """One download for every protocol: resumed where it broke off, complete or not there at all."""
 
-import contextlib
 import hashlib
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
-
-import fsspec
 
 from stages.console import console, transfer
 from stages.errors import UserError
 from stages.files import atomic_file, fingerprint, read_json, sha256_file, write_json
 
 ATTEMPTS = 5
-BLOCK = 4 * 2**20
+WAIT = 1.0
+BLOCK = 2**18
+TIMEOUT = (10, 60)
 
 
 class Interrupted(Exception):
     """A transfer that broke off and may be resumed."""
+
+
+TRANSIENT = (OSError, Interrupted)  # what requests, s3fs and gcsfs raise for a connection is an OSError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A remote file, opened: its bytes from `start` on, and its whole size where that is known."""
+
+    blocks: Iterator[bytes]
+    start: int
+    size: int | None
 
 
 def is_remote(url: str) -> bool:
@@ -47,6 +60,7 @@ def download(url: str, cache: Path, sha256: str | None) -> Path:
 def resume(url: str, target: Path) -> None:
     """Fetch url to target, going on with a part that is there if the source has not changed since."""
     part = target.with_name(f".{target.name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(ATTEMPTS):
         try:
             transfer_rest(url, part)
@@ -54,73 +68,72 @@ def resume(url: str, target: Path) -> None:
             return
         except (FileNotFoundError, PermissionError) as error:
             raise UserError(f"{public(url)}: {type(error).__name__}; is the address right, are you allowed?") from error
-        except (OSError, Interrupted, *client_errors()) as error:
-            refuse(error, url)
-            console.print(f"{public(url)}: {error or type(error).__name__}; again in {2**attempt} s")
-            time.sleep(2**attempt / 2)
+        except TRANSIENT as error:
+            wait = WAIT * 2**attempt
+            console.print(f"{public(url)}: {type(error).__name__}; again in {wait:g} s", markup=False)
+            time.sleep(wait)
     have = part.stat().st_size if part.exists() else 0
     raise UserError(f"{public(url)}: gave up after {ATTEMPTS} attempts; {have} bytes are kept, run again to go on")
 
 
-def client_errors() -> tuple[type[BaseException], ...]:
-    """Return what fsspec's clients raise when a connection fails."""
-    import aiohttp
-
-    return (aiohttp.ClientError, TimeoutError, ValueError)
-
-
-def refuse(error: BaseException, url: str) -> None:
-    """Raise a UserError for an answer that another attempt would not change (4xx)."""
-    status = getattr(error, "status", None) or getattr(error, "code", None)
-    if isinstance(status, int) and 400 <= status < 500 and status not in (408, 429):
-        raise UserError(f"{public(url)}: the server answers {status}; is the address right, are you allowed?")
-
-
 def transfer_rest(url: str, part: Path) -> None:
     """Append what part lacks; raise Interrupted if the source ends before its announced size."""
-    filesystem, path = fsspec.core.url_to_fs(url, **fresh(url))
-    info = filesystem.info(path)
-    size = info.get("size")
-    done = kept(part, state_of(info))
-    with transfer() as bar, part.open("r+b" if done else "wb") as file, source(filesystem, path, done) as remote:
-        done = file.seek(remote.tell() if done else 0)
+    opener = over_http if url.startswith(("http://", "https://")) else over_fsspec
+    note = part.with_suffix(".json")
+    known = read_json(note) if part.exists() and note.exists() else {}
+    source, state = opener(url, part.stat().st_size if known else 0, known)
+    write_json(note, state)
+    with transfer() as bar, part.open("r+b" if source.start else "wb") as file:
+        file.seek(source.start)
         file.truncate()
-        task = bar.add_task(part.name[1:-5], total=size, completed=done)
-        while block := remote.read(BLOCK):
+        task = bar.add_task(part.name[1:-5], total=source.size, completed=source.start)
+        for block in source.blocks:
             file.write(block)
             bar.advance(task, len(block))
-        done = file.tell()
         os.fsync(file.fileno())
-    if size is not None and done != size:
-        raise Interrupted(f"{done} of {size} bytes came")
+        done = file.tell()
+    if source.size is not None and done != source.size:
+        raise Interrupted(f"{done} of {source.size} bytes came")
 
 
-def fresh(url: str) -> dict[str, Any]:
-    """Return options that keep a filesystem from answering out of its own cache."""
-    return {"skip_instance_cache": True} if url.startswith(("http://", "https://")) else {"use_listings_cache": False}
+def over_http(url: str, done: int, known: dict[str, str]) -> tuple[Source, dict[str, str]]:
+    """Open a URL at byte `done`; from its start where the server cannot seek, or has another file by now."""
+    import requests
+
+    headers = {"Accept-Encoding": "identity"}
+    if done:
+        headers |= {"Range": f"bytes={done}-", "If-Range": known["version"]}
+    answer = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+    if answer.status_code in (404, 410):
+        raise FileNotFoundError(url)
+    if answer.status_code in (401, 403):
+        raise PermissionError(url)
+    answer.raise_for_status()
+    start = done if answer.status_code == 206 else 0
+    length = answer.headers.get("Content-Length")
+    version = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
+    size = start + int(length) if length is not None else None
+    return Source(answer.iter_content(BLOCK), start, size), {"version": version} if version else {}
 
 
-def source(filesystem: Any, path: str, done: int) -> Any:
-    """Open the remote file at byte `done`, or at its start where the server cannot seek."""
-    remote = filesystem.open(path, "rb", block_size=BLOCK, cache_type="readahead")
-    with contextlib.suppress(ValueError, OSError, NotImplementedError):
-        remote.seek(done)
-    return remote
+def over_fsspec(url: str, done: int, known: dict[str, str]) -> tuple[Source, dict[str, str]]:
+    """Open an object (s3, gs, …) at byte `done`, or at its start if it has changed since."""
+    import fsspec
 
-
-def state_of(info: dict[str, Any]) -> dict[str, str]:
-    """Return what changes when a remote file changes."""
+    filesystem, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    info = filesystem.info(path)
     names = ("size", "ETag", "etag", "LastModified", "mtime", "updated", "md5Hash")
-    return {name: str(info[name]) for name in names if info.get(name) is not None}
+    state = {name: str(info[name]) for name in names if info.get(name) is not None}
+    start = done if state == known else 0
+    return Source(read_from(filesystem, path, start), start, info.get("size")), state
 
 
-def kept(part: Path, state: dict[str, str]) -> int:
-    """Return how many bytes of part may be kept; 0 if the source is another than the one it began with."""
-    note = part.with_suffix(".json")
-    if part.exists() and note.exists() and read_json(note) == state:
-        return part.stat().st_size
-    write_json(note, state)
-    return 0
+def read_from(filesystem: Any, path: str, start: int) -> Iterator[bytes]:
+    """Yield the blocks of an object from byte `start` on."""
+    with filesystem.open(path, "rb", block_size=16 * BLOCK) as remote:
+        remote.seek(start)
+        while block := remote.read(BLOCK):
+            yield block
 
 
 def verify(path: Path, sha256: str | None, name: str) -> str:

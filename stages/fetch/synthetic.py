@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from colorsys import hsv_to_rgb
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -20,6 +21,7 @@ from stages.schema import Synthetic
 CANVAS = 256
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -76,19 +78,15 @@ def scenery(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     for _ in range(int(rng.integers(0, 7))):
         x, y = rng.uniform(-0.2, 1, 2) * size
         w, h = rng.uniform(0.05, 0.4, 2) * size
-        shape = (pen.ellipse, pen.rectangle, triangle(pen))[int(rng.integers(3))]
-        shape((x, y, x + w, y + h), fill=colour(rng))
+        box = (float(x), float(y), float(x + w), float(y + h))
+        (pen.ellipse, pen.rectangle, partial(triangle, pen))[int(rng.integers(3))](box, fill=colour(rng))
     return picture
 
 
-def triangle(pen: ImageDraw.ImageDraw):  # type: ignore[no-untyped-def]
-    """Return a method like pen.ellipse that draws a triangle into the box."""
-
-    def fill(box: tuple[float, float, float, float], fill: Colour) -> None:
-        left, top, right, bottom = box
-        pen.polygon([(left, bottom), (right, bottom), ((left + right) / 2, top)], fill=fill)
-
-    return fill
+def triangle(pen: ImageDraw.ImageDraw, box: Box, fill: Colour) -> None:
+    """Draw a triangle into a box."""
+    left, top, right, bottom = box
+    pen.polygon([(left, bottom), (right, bottom), ((left + right) / 2, top)], fill=fill)
 
 
 def colour(rng: np.random.Generator) -> Colour:

@@ -47,8 +47,8 @@ def refuse_drift(name: str, found: "Parity", limit: float) -> None:
     """Raise a UserError where ONNX Runtime answers otherwise than the native network."""
     if not found.largest <= limit:
         raise UserError(
-            f"models.{name}.package.parity: probabilities differ by up to {found.largest:.2g} on {found.images} images, "
-            f"more than {limit:g}; nothing is packaged. Try another package.opset"
+            f"models.{name}.package.parity: probabilities differ by up to {found.largest:.2g} "
+            f"on {found.images} images, more than {limit:g}; nothing is packaged. Try another package.opset"
         )
 
 
@@ -56,6 +56,7 @@ def contract(model: "Description", onnx: str, weights: str) -> dict[str, Any]:
     """Return what a server needs to know of the package."""
     return {
         "name": model.name,
+        "dataset": model.dataset,
         "labels": model.labels,
         "size": model.size,
         "resize": model.resize,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from model_archiver.model_packaging import generate_model_archive
 from model_archiver.model_archiver_config import ModelArchiverConfig
+from model_archiver.model_packaging import generate_model_archive
 from torch import nn
 
 from stages.fetch.archive import pack_folder

@@ -91,7 +91,7 @@ def make_module(network: nn.Module, config: Train) -> LitClassifier:
     on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
     channels_last = config.channels_last == "always" or (config.channels_last == "auto" and on_gpu)
     if channels_last:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
     if config.compile:
         network.compile()
     return LitClassifier(network, config, channels_last)
@@ -132,7 +132,7 @@ def callbacks(config: Train, scratch: Path, history: History) -> list[Callback]:
         chosen.append(EarlyStopping(monitor, mode=mode, patience=config.patience))
     if config.ema:
         chosen.append(EMAWeightAveraging(decay=config.ema))
-    keep = {"dirpath": scratch, "enable_version_counter": False, "save_on_train_epoch_end": False}
+    keep: dict[str, Any] = {"dirpath": scratch, "enable_version_counter": False, "save_on_train_epoch_end": False}
     chosen.append(ModelCheckpoint(filename="best", monitor=monitor, mode=mode, save_weights_only=True, **keep))
     # Saved after validation, never at the epoch's end: only then does a resumed run equal an unbroken one.
     chosen.append(ModelCheckpoint(filename="last", **keep))

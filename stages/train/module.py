@@ -99,7 +99,7 @@ def make_optimizer(network: nn.Module, config: Train) -> Optimizer:
     options = config.optimizer
     if options.name == "sgd":
         return SGD(parameters, lr=config.lr, momentum=options.momentum, weight_decay=options.weight_decay)
-    kind = {"adam": Adam, "adamw": AdamW}[options.name]
+    kind = AdamW if options.name == "adamw" else Adam
     betas = (options.betas[0], options.betas[1])
     return kind(parameters, lr=config.lr, betas=betas, weight_decay=options.weight_decay)
 

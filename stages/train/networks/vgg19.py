@@ -28,5 +28,4 @@ def build(classes: int, size: int, *, dropout: float = 0.5) -> nn.Module:  # noq
 
 def backbone(network: nn.Module) -> nn.Module:
     """Return the part that torchvision's weights fit; its classifier is ours and stays as it is."""
-    part = network.get_submodule("pretrained_model")
-    return part
+    return network.get_submodule("pretrained_model")

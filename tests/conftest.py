@@ -1,0 +1,140 @@
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.config import compose, typed
+from stages.schema import Synthetic, Tree
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("bento", "conf", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore")
+SMALL = Synthetic(images=48, unlabelled=4, corrupt=4, smallest=64, largest=120)
+
+
+def tree(*overrides: str) -> Tree:
+    """Compose and check conf/ with the smoke profile."""
+    return typed(compose(["profile=smoke", *overrides]))
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """Return a picture's file."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def photo(width: int = 40, height: int = 30, seed: int = 0) -> Image.Image:
+    """Return a smooth random picture."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8))
+    return coarse.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def copy_project(target: Path) -> Path:
+    """Copy the project's own files, as a fresh clone would hold them."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target / name)
+    (target / ".dvc").mkdir()
+    shutil.copyfile(ROOT / ".dvc" / "config", target / ".dvc" / "config")
+    return target
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return an environment in which the project's own interpreter comes first and nothing reports home."""
+    scripts = str(Path(sys.executable).parent)
+    outer = {name: value for name, value in os.environ.items() if not name.startswith(("DVC", "MLFLOW", "BESTIARY"))}
+    quiet = {"DVC_NO_ANALYTICS": "1", "BENTOML_DO_NOT_TRACK": "True", "COLUMNS": "200"}
+    return outer | {"PATH": f"{scripts}:{os.environ['PATH']}"} | quiet | changes
+
+
+def run(*command: str, cwd: Path, check: bool = True, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user would; show what it printed if it fails."""
+    done = subprocess.run(
+        command, cwd=cwd, env=environment(**changes), capture_output=True, text=True, check=False, timeout=900
+    )
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(command)} → {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+    return done
+
+
+def python(*words: str, cwd: Path = ROOT, check: bool = True, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run the project's interpreter."""
+    return run(sys.executable, *words, cwd=cwd, check=check, **changes)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a fresh copy of the project."""
+    return copy_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a small drawn archive in Kaggle's layout."""
+    from stages.fetch.layouts import kaggle
+
+    return kaggle.draw(tmp_path_factory.mktemp("raw"), SMALL, seed=7)
+
+
+@pytest.fixture(scope="session")
+def prepared(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return that archive prepared at 48 pixels."""
+    from stages.fetch.layouts import kaggle
+    from stages.files import write_json
+    from stages.preprocess.pack import pack
+    from stages.preprocess.report import report
+    from stages.preprocess.store import write_manifest
+
+    folder = tmp_path_factory.mktemp("prepared")
+    config = tree().datasets["kaggle"].preprocess
+    rows = pack(kaggle.entries(archive, folder / "nested"), config, folder)
+    write_manifest(folder / "manifest.parquet", rows)
+    write_json(folder / "report.json", report("kaggle", "synthetic", rows, config))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return base_cnn trained for an epoch on it."""
+    from stages.preprocess.store import Store
+    from stages.train.lightning import train
+    from stages.train.model import Description, save
+
+    folder = tmp_path_factory.mktemp("model")
+    store = Store(prepared)
+    config = tree("models.base_cnn.train.epochs=1").models["base_cnn"].train
+    found = train(config, store, [], tmp_path_factory.mktemp("scratch"), lambda _: None)
+    description = Description(
+        name="base_cnn", network=config.network, plugins=[], labels=store.labels, size=store.size,
+        resize="squash", mean=config.normalize.mean, std=config.normalize.std, dataset="kaggle",
+        data=store.fingerprint, trained={"monitor": "min.val_loss", **{f"best_{k}": v for k, v in found.best.items()}},
+    )  # fmt: skip
+    save(folder, found.network, description)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def package(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of packages that holds base_cnn as ONNX."""
+    from stages.files import write_json
+    from stages.package.__main__ import contract
+    from stages.package.onnx import export
+    from stages.train.model import classifier
+
+    folder = tmp_path_factory.mktemp("packages")
+    (folder / "base_cnn").mkdir()
+    model, description = classifier(trained)
+    export(model, description.size, 20, folder / "base_cnn" / "model.onnx")
+    write_json(folder / "base_cnn" / "model.json", contract(description, "onnx", "weights"))
+    return folder

@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from stages.errors import UserError
+from stages.fetch.layouts import kaggle
+from stages.files import sha256_file
+from stages.preprocess.decode import pixels
+from stages.preprocess.pack import READER, pack
+from stages.preprocess.report import report, sample_sheet
+from stages.preprocess.store import Store, Writer
+from tests.conftest import SMALL, tree
+
+
+def test_the_store_holds_every_good_picture_once(archive: Path, prepared: Path, tmp_path: Path) -> None:
+    store = Store(prepared)
+    counts = {name: len(store.split(name)) for name in ("train", "val", "test", "unlabelled")}
+    assert sum(counts.values()) == SMALL.images + SMALL.unlabelled
+    assert counts["unlabelled"] == SMALL.unlabelled
+    dropped = {item["path"] for item in store.report["dropped"]}
+    assert dropped == {f"train/{('cat', 'dog')[n % 2]}.{SMALL.images + n}.jpg" for n in range(SMALL.corrupt)}
+    by_path = {entry.path: entry for entry in kaggle.entries(archive, tmp_path)}
+    train = store.split("train")
+    for row in (0, len(train) - 1):
+        entry = by_path[train.paths[row]]
+        assert np.array_equal(train.images[row], pixels(READER.read(entry), store.size, "squash"))
+        assert store.labels[train.labels[row]] == entry.label
+
+
+def test_images_stay_on_disk(prepared: Path) -> None:
+    assert isinstance(Store(prepared).split("train").images, np.memmap)
+
+
+def test_the_number_of_workers_changes_nothing(archive: Path, prepared: Path, tmp_path: Path) -> None:
+    config = tree("datasets.kaggle.preprocess.workers=1").datasets["kaggle"].preprocess
+    rows = pack(kaggle.entries(archive, tmp_path / "nested"), config, tmp_path)
+    assert rows == [
+        {name: value for name, value in row.items() if value is not None or name in ("label", "dropped", "sha256")}
+        for row in pq.read_table(prepared / "manifest.parquet").to_pylist()
+    ]
+    for name in ("train", "val", "test", "unlabelled"):
+        assert sha256_file(tmp_path / f"{name}.npy") == sha256_file(prepared / f"{name}.npy")
+
+
+def test_a_writer_makes_a_file_that_numpy_reads(tmp_path: Path) -> None:
+    images = np.arange(7 * 4 * 4 * 3, dtype=np.uint8).reshape(7, 4, 4, 3)
+    with Writer(tmp_path / "a.npy", 4) as writer:
+        assert [writer.append(image) for image in images] == list(range(7))
+    assert np.array_equal(np.load(tmp_path / "a.npy"), images)
+    with Writer(tmp_path / "none.npy", 4):
+        pass
+    assert np.load(tmp_path / "none.npy").shape == (0, 4, 4, 3)
+
+
+def test_an_unknown_split_lists_those_there_are(prepared: Path) -> None:
+    with pytest.raises(UserError, match="no split 'tset'; there are test, train, unlabelled, val"):
+        Store(prepared).split("tset")
+
+
+def test_duplicates_and_contradictions_are_counted() -> None:
+    row = {"split": "train", "dropped": None}
+    rows = [
+        row | {"path": "a", "label": "cat", "sha256": "1"},
+        row | {"path": "b", "label": "dog", "sha256": "1"},
+        row | {"path": "c", "label": "dog", "sha256": "2"},
+        {"path": "d", "label": "dog", "sha256": None, "dropped": "empty"},
+    ]
+    found = report("pets", "synthetic", rows, tree().datasets["kaggle"].preprocess)
+    assert (found["duplicates"], found["contradictory_labels"]) == (1, 1)
+    assert found["dropped"] == [{"path": "d", "why": "empty"}]
+    assert found["splits"]["train"] == {"cat": 1, "dog": 2}
+
+
+def test_the_fingerprint_follows_the_content(prepared: Path) -> None:
+    config = tree().datasets["kaggle"].preprocess
+    rows = pq.read_table(prepared / "manifest.parquet").to_pylist()
+    first = report("pets", "synthetic", rows, config)["fingerprint"]
+    rows[0]["sha256"] = "other"
+    assert report("pets", "synthetic", rows, config)["fingerprint"] != first == Store(prepared).fingerprint
+
+
+def test_the_sample_sheet_is_a_picture(prepared: Path, tmp_path: Path) -> None:
+    sample_sheet(Store(prepared), tmp_path / "samples.png")
+    assert (tmp_path / "samples.png").stat().st_size > 10_000

@@ -1,0 +1,83 @@
+import time
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from stages.config import CONF, compose, typed
+from stages.errors import UserError
+from tests.conftest import ROOT, python
+
+PROFILES = sorted(file.stem for file in (CONF / "profile").glob("*.yaml"))
+
+WRONG = [
+    ("+models.vgg19.train.lrr=1", "models.vgg19.train.lrr: unknown key; did you mean lr?"),
+    ("models.vgg19.train.lr=fast", "models.vgg19.train.lr: Value 'fast' of type 'str'"),
+    ("models.vgg19.train.lr=0", "models.vgg19.train.lr: 0.0 is out of range; it must be above 0"),
+    ("models.vgg19.train.epochs=0", "models.vgg19.train.epochs: 0 is out of range; it must be at least 1"),
+    ("models.vgg19.train.ema=1", "models.vgg19.train.ema: 1.0 is out of range; it must be at most"),
+    ("models.vgg19.train.network.name=vg19", "network.name: unknown name 'vg19'; did you mean vgg19?"),
+    ("+models.vgg19.train.network.dropuot=1", "network.dropuot: unknown key; did you mean dropout?"),
+    ("models.vgg19.train.network.dropout=much", "network.dropout: 'much' is not of type float"),
+    ("models.vgg19.dataset=kagle", "models.vgg19.dataset: unknown name 'kagle'; did you mean kaggle?"),
+    ("models.vgg19.train.monitor=val_loss", "'val_loss' is not allowed; did you mean min.val_loss?"),
+    ("models.vgg19.train.normalize.mean=[0.5]", "normalize.mean: [0.5] has 1 values; it must have 3"),
+    ("datasets.kaggle.fetch.layout=kagle", "fetch.layout: unknown name 'kagle'; did you mean kaggle?"),
+    ("datasets.kaggle.preprocess.resize=sqush", "preprocess.resize: 'sqush' is not allowed; did you mean squash?"),
+    ("datasets.kaggle.preprocess.split.val=0.9", "the fractions must sum to 1"),
+    ("bento.queue=0", "bento.queue: 0 is out of range"),
+    ("plugins=[no_such_module]", "plugins: no module named 'no_such_module'"),
+]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_composes(profile: str) -> None:
+    tree = typed(compose([f"profile={profile}"]))
+    assert set(tree.models) >= {"base_cnn", "vgg19"}
+    assert tree.models["vgg19"].train.lr > 0
+
+
+def test_documented_values() -> None:
+    tree = typed(compose(["profile=documented"]))
+    base, vgg = tree.models["base_cnn"].train, tree.models["vgg19"].train
+    assert tree.datasets["kaggle"].preprocess.size == 224
+    assert (base.epochs, vgg.epochs, base.lr, vgg.weights) == (10, 3, 1e-3, "imagenet")
+    assert (base.network["dropout"], vgg.network["dropout"], base.optimizer.betas) == (0.2, 0.5, [0.9, 0.999])
+
+
+@pytest.mark.parametrize(("override", "message"), WRONG)
+def test_wrong_values_are_answered(override: str, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        typed(compose([override]))
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["models.base_cnn.train.lrr=1"], "models.base_cnn.train.lrr: unknown key; did you mean lr?"),
+        (["profile=demoo"], "profile: unknown name 'demoo'; did you mean demo?"),
+        (["model=base_cn"], "model: unknown name 'base_cn'; did you mean base_cnn?"),
+        (["model=null"], "model: not chosen; say model=… with one of base_cnn, vgg19"),
+        (["from=runs/never"], "from: no folder runs/never"),
+    ],
+)
+def test_a_typo_at_the_door_fails_fast_and_without_traceback(words: list[str], message: str, project: Path) -> None:
+    start = time.monotonic()
+    done = python("-m", "stages.train", "model=base_cnn", *words, cwd=project, check=False)
+    assert done.returncode == 2
+    assert message in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert time.monotonic() - start < 4, "2 s on an idle machine"
+
+
+def test_params_yaml_is_what_conf_says() -> None:
+    assert OmegaConf.load(ROOT / "params.yaml") == compose()
+
+
+def test_every_key_of_the_schema_is_in_conf_and_commented() -> None:
+    for file in CONF.glob("*/default.yaml"):
+        for line in file.read_text().splitlines():
+            key = line.strip()
+            if key and not key.startswith("#") and "${" not in key:
+                assert "#" in line, f"{file.name}: {line}"
