@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from bento.body import picture
 from bento.desk import Busy, Desk, UnknownModel
@@ -14,6 +14,8 @@ from bento.model import Model
 from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 
 VERSION = "1.0"
+NOT_FOUND = ("ResourceNotFoundException", "Requested resource is not found, please refer to API document.")
+NOT_ALLOWED = ("MethodNotAllowedException", "Requested method is not allowed, please refer to API document.")
 
 
 def failure(code: int, kind: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -91,16 +93,6 @@ async def undecodable(_: Request, error: Exception) -> Response:
     return failure(400, "BadRequestException", f"The picture cannot be decoded: {error}")
 
 
-async def not_found(_: Request, __: Exception | None = None) -> Response:
-    """Answer 404 to any other path."""
-    return failure(404, "ResourceNotFoundException", "Requested resource is not found, please refer to API document.")
-
-
-async def not_allowed(_: Request, __: Exception) -> Response:
-    """Answer 405 to any other method."""
-    return failure(405, "MethodNotAllowedException", "Requested method is not allowed, please refer to API document.")
-
-
 async def broken(_: Request, __: Exception) -> Response:
     """Answer 500 without telling what went wrong inside; the log does."""
     return failure(500, "InternalServerException", "Prediction failed")
@@ -113,12 +105,18 @@ ROUTES = [
     Route("/models", models),
     Route("/models/{model}", model),
 ]
-LAST = Route("/{path:path}", not_found, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+
+
+async def elsewhere(request: Request) -> Response:
+    """Answer 405 where the path is known but not the method, else 404."""
+    known = any(route.matches(request.scope)[0] == Match.PARTIAL for route in ROUTES)
+    return failure(405, *NOT_ALLOWED) if known else failure(404, *NOT_FOUND)
+
+
+LAST = Route("/{path:path}", elsewhere, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 ERRORS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     UnknownModel: unknown_model,
     Busy: busy,
     Undecodable: undecodable,
-    404: not_found,
-    405: not_allowed,
     500: broken,
 }

@@ -17,6 +17,11 @@ def refusal(error: UserError | str) -> int:
     return 2
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error, or its kind."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean lr?", or the whole list where nothing is near."""
     names = sorted(map(str, known))

@@ -50,6 +50,7 @@ def row(root: Path, name: str) -> dict[str, Any]:
         "epochs": trained.get("epochs"),
         "val_accuracy": trained.get("best_val_accuracy"),
         "test_accuracy": report.get("accuracy"),
+        "majority_guess": report.get("majority_guess"),
         "test_interval": [report[edge] for edge in ("accuracy_low", "accuracy_high") if edge in report],
         "train_seconds": train_seconds(root, name),
         "package_bytes": (package / "model.onnx").stat().st_size if (package / "model.onnx").exists() else None,
@@ -80,6 +81,9 @@ def show(found: list[dict[str, Any]]) -> None:
     for item in found:
         table.add_row(*cells(item))
     console.print(table)
+    for item in found:
+        if item["test_interval"] and item["test_interval"][0] <= item["majority_guess"]:
+            console.print(f"{item['model']} is not shown to beat always guessing ({item['majority_guess']:.1%})")
     name = found[0]["model"]
     console.print("\nTry next:", style="bold")
     for command, meaning in (

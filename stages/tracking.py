@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages.config import project
 from stages.console import console
+from stages.errors import first_line
 from stages.files import write_text
 
 if TYPE_CHECKING:
@@ -116,11 +117,6 @@ class Run:
             self.attempt("the end of the run", lambda: self.client.set_terminated(self.id, status))
         if self.lost:
             console.print(f"[yellow]not recorded in MLflow: {', '.join(dict.fromkeys(self.lost))}[/]")
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error, or its kind."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def flat(node: Any, path: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Numbers about predictions: probabilities (N x C) against classes (N)."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,15 +29,12 @@ class Predictions:
         return np.asarray(self.probabilities.max(1), dtype=np.float64)
 
 
-def wilson(correct: int, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the Wilson score interval of a proportion (95 % for the default z); Wilson 1927."""
-    if count == 0:
-        return 0.0, 1.0
-    share = correct / count
-    middle = share + z * z / (2 * count)
-    spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    scale = 1 + z * z / count
-    return (middle - spread) / scale, (middle + spread) / scale
+def wilson(correct: int, count: int) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of a proportion."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(correct, count).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def log_loss(found: Predictions) -> float:

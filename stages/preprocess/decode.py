@@ -30,7 +30,7 @@ Pixels = npt.NDArray[np.uint8]
 
 # Pillow warns about large pictures while it opens them; `header` refuses them by its own, lower limit.
 Image.MAX_IMAGE_PIXELS = None
-warnings.filterwarnings("ignore", "Corrupt EXIF", UserWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
 
 class Undecodable(ValueError):

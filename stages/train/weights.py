@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from stages.config import project
-from stages.errors import UserError
+from stages.errors import UserError, first_line
 
 State = dict[str, Tensor]
 
@@ -62,5 +62,5 @@ def from_file(path: Path) -> State:
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # torch and safetensors raise many kinds on a file that is none of theirs
-        raise UserError(f"weights {path}: not a plain state dict ({str(error).splitlines()[0]})") from error
+        raise UserError(f"weights {path}: not a plain state dict ({first_line(error)})") from error
     return {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}

@@ -113,7 +113,7 @@ def test_a_source_that_changed_is_fetched_anew(server: Server, tmp_path: Path) -
 
 
 def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="sha256 is .*, wanted 00; the download is removed"):
+    with pytest.raises(UserError, match=r"sha256 is .*, wanted 00; the download is removed"):
         download.download(f"{server.url}/set.zip", tmp_path, "00")
     assert not list(tmp_path.rglob("set.zip"))
 

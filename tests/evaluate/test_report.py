@@ -1,0 +1,59 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from stages.evaluate.card import card, table
+from stages.evaluate.metrics import Predictions, summary
+from stages.evaluate.plots import PICTURES, write_plots
+from stages.evaluate.predictions import predict, write_mistakes, write_predictions
+from stages.preprocess.store import Store
+from stages.train.model import Description
+
+
+def test_predictions_are_of_every_test_image_in_order(trained: Path, prepared: Path, tmp_path: Path) -> None:
+    test = Store(prepared).split("test")
+    found, description = predict(trained, test, batch_size=5)
+    assert np.allclose(found.probabilities.sum(1), 1)
+    assert description.labels == ["cat", "dog"]
+    write_predictions(tmp_path / "p.parquet", found, test)
+    rows = pq.read_table(tmp_path / "p.parquet").to_pylist()
+    assert [row["path"] for row in rows] == test.paths
+    assert rows[0]["p_cat"] == found.probabilities[0, 0]
+    assert rows[0]["actual"] == ("cat", "dog")[test.labels[0]]
+    write_mistakes(tmp_path / "m.png", found, test, 8)
+    assert Image.open(tmp_path / "m.png").width > 500
+
+
+def test_plots_for_dvc_and_for_people(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for classes in (2, 30):
+        folder = tmp_path / str(classes)
+        folder.mkdir()
+        found = Predictions(
+            rng.dirichlet(np.ones(classes), 90), np.arange(90) % classes, [f"c{n}" for n in range(classes)]
+        )
+        write_plots(folder, found, 10)
+        assert {file.name for file in (folder / PICTURES).iterdir()} == {"confusion.png", "roc.png", "calibration.png"}
+        with (folder / "confusion.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert sum(row["actual"] == row["predicted"] for row in rows) == int((found.predicted == found.truth).sum())
+
+
+def test_a_card_says_what_is_drawn_and_how_sure_it_is() -> None:
+    description = Description(
+        name="m", network={"name": "base_cnn"}, plugins=[], labels=["cat", "dog"], size=48, resize="squash",
+        mean=[0.5] * 3, std=[0.5] * 3, dataset="pets", data="abc",
+        trained={"parameters": 10, "best_val_accuracy": 0.5, "config": {"lr": 0.1, "augment": {"hflip": 0.5}}},
+    )  # fmt: skip
+    metrics = summary(Predictions(np.eye(2)[[0, 1, 0]], np.array([0, 1, 1]), ["cat", "dog"]), 10)
+    dataset = {"source": "synthetic", "splits": {"test": {"cat": 1, "dog": 2}}, "dropped": [], "duplicates": 0}
+    text = card(description, metrics, dataset | {"contradictory_labels": 0})
+    for words in ("66.7%", "95 % interval", "drawings", "`augment.hflip` | `0.5`", "cat 1, dog 2"):
+        assert words in text
+
+
+def test_a_table_keeps_its_columns() -> None:
+    assert table(("a", "b"), [("x|y", 1)]).splitlines() == ["| a | b |", "| --- | --- |", "| x\\|y | 1 |"]

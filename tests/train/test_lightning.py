@@ -1,0 +1,98 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from stages.preprocess.store import Store
+from stages.schema import Augment, Train
+from stages.train.lightning import Row, Trained, train
+from tests.conftest import tree
+
+AUGMENT = Augment(p=0.8, hflip=0.5, rotation=10.0, crop=0.8, brightness=0.2, contrast=0.2)
+CONFIG = replace(tree().models["base_cnn"].train, epochs=3, augment=AUGMENT, schedule="cosine")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of ours runs after it."""
+
+
+def fit(store: Path, scratch: Path, config: Train = CONFIG, die_after: int = 0) -> Trained:
+    """Train; die once so many epochs have been reported."""
+
+    def report(row: Row) -> None:
+        if row["epoch"] == die_after:
+            raise Killed
+
+    return train(config, Store(store), [], scratch, report)
+
+
+def same(one: Trained, other: Trained) -> bool:
+    pairs = zip(one.network.state_dict().values(), other.network.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.fixture(scope="module")
+def unbroken(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return fit(prepared, tmp_path_factory.mktemp("unbroken"))
+
+
+def test_history_has_a_row_for_each_epoch(unbroken: Trained) -> None:
+    assert [row["epoch"] for row in unbroken.history] == [1, 2, 3]
+    assert set(unbroken.history[0]) == {"epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr"}
+    assert unbroken.best == min(unbroken.history, key=lambda row: row["val_loss"])
+
+
+def test_the_kept_weights_are_the_best_epochs(unbroken: Trained, prepared: Path) -> None:
+    from stages.train.module import LitClassifier
+
+    module = LitClassifier(unbroken.network, CONFIG, channels_last=False).eval()
+    val = Store(prepared).split("val")
+    with torch.inference_mode():
+        logits = module(torch.from_numpy(val.images[:].copy()))
+        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(val.labels))
+    assert float(loss) == pytest.approx(unbroken.best["val_loss"], rel=1e-4)
+
+
+def test_one_seed_gives_one_set_of_weights(unbroken: Trained, prepared: Path, tmp_path: Path) -> None:
+    assert same(fit(prepared, tmp_path / "a"), unbroken)
+    assert not same(fit(prepared, tmp_path / "b", replace(CONFIG, seed=1)), unbroken)
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    epoch: int, unbroken: Trained, prepared: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        fit(prepared, tmp_path, die_after=epoch)
+    resumed = fit(prepared, tmp_path)
+    assert same(resumed, unbroken)
+    assert resumed.history == unbroken.history
+
+
+def test_a_killed_run_that_averages_weights_goes_on_too(prepared: Path, tmp_path: Path) -> None:
+    config = replace(CONFIG, ema=0.9)
+    whole = fit(prepared, tmp_path / "whole", config)
+    with pytest.raises(Killed):
+        fit(prepared, tmp_path / "killed", config, die_after=2)
+    assert same(fit(prepared, tmp_path / "killed", config), whole)
+
+
+def test_patience_stops_early(prepared: Path, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=6, lr=1e-12, patience=1, monitor="max.val_accuracy")
+    assert len(fit(prepared, tmp_path, config).history) < 6
+
+
+@pytest.mark.parametrize(
+    "changes", [{"accumulate": 2, "clip": 1.0}, {"channels_last": "always"}, {"precision": "bf16-mixed"}]
+)
+def test_every_key_of_the_trainer_trains(changes: dict[str, Any], prepared: Path, tmp_path: Path) -> None:
+    found = fit(prepared, tmp_path, replace(CONFIG, epochs=1, **changes))
+    assert found.history[0]["val_loss"] > 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_deterministic_gpu_run_is_repeated_exactly(prepared: Path, tmp_path: Path) -> None:
+    config = replace(CONFIG, deterministic=True, accelerator="gpu")
+    assert same(fit(prepared, tmp_path / "a", config), fit(prepared, tmp_path / "b", config))
