@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from bento.body import picture
 from bento.desk import Busy, Desk, UnknownModel
@@ -113,7 +114,18 @@ async def elsewhere(request: Request) -> Response:
     return failure(405, *NOT_ALLOWED) if known else failure(404, *NOT_FOUND)
 
 
-LAST = Route("/{path:path}", elsewhere, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+class Elsewhere(Route):
+    """Every path that is nobody's; BentoML adds its own pages behind this route, so it lets them pass."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match all but BentoML's pages."""
+        path = scope["path"]
+        own = path in ("/", "/docs.json") or path.startswith("/static_content/")
+        return (Match.NONE, {}) if own else super().matches(scope)
+
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+LAST = Elsewhere("/{path:path}", elsewhere, methods=METHODS)
 ERRORS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     UnknownModel: unknown_model,
     Busy: busy,

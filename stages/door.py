@@ -1,5 +1,6 @@
 """The way into a stage, for DVC (`--config-name repro`) and for a person (overrides, `-m` sweeps)."""
 
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -57,21 +58,58 @@ class Job:
         return self.tree.datasets[self.name]
 
 
-def door(stage: str, picks: str | None) -> Callable[[Task], Callable[[], None]]:
+class Door:
+    """A stage's main: Hydra composes and checks the config, then the task runs."""
+
+    def __init__(self, task: Task, stage: str, picks: str | None) -> None:
+        self.task, self.stage, self.picks = task, stage, picks
+
+    def __call__(self) -> None:
+        """Hand over to Hydra and turn its complaints into one line."""
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+        os.environ["BESTIARY_STAGE"] = self.stage
+        register_resolver()
+        try:
+            check_origin(sys.argv[1:])
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(self.run)()
+        except UserError as error:
+            raise SystemExit(refusal(error)) from None
+        except HydraException as error:
+            raise SystemExit(refusal(complaint(error))) from None
+        finally:
+            finish()
+
+    def run(self, config: DictConfig) -> float | None:
+        """Run the task once; in a sweep one job's mistake does not end the others."""
+        try:
+            return keep(self.task(job(config, self.stage, self.picks)))
+        except UserError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            raise SystemExit(refusal(error)) from None
+
+    def __reduce__(self) -> tuple[Callable[[str], "Door"], tuple[str]]:
+        """Travel to another process by name: launchers pickle this."""
+        spec = sys.modules["__main__"].__spec__
+        module = spec.name if self.task.__module__ == "__main__" and spec else self.task.__module__
+        return arrive, (module,)
+
+
+def register_resolver() -> None:
+    """Make `${first:a,b}` known to YAML: the first value that is not empty."""
+    OmegaConf.register_new_resolver("first", lambda *values: next(v for v in values if v), replace=True)
+
+
+def arrive(module: str) -> Door:
+    """Return the door of a stage's module."""
+    register_resolver()
+    main: Door = importlib.import_module(module).main
+    return main
+
+
+def door(stage: str, picks: str | None) -> Callable[[Task], Door]:
     """Turn `task(job)` into a stage's main; `picks` says what it works on: a "model", a "dataset", or nothing."""
-
-    def wrap(task: Task) -> Callable[[], None]:
-        def run(config: DictConfig) -> float | None:
-            try:
-                return keep(task(job(config, stage, picks)))
-            except UserError as error:
-                if HydraConfig.get().mode == RunMode.MULTIRUN:
-                    raise
-                raise SystemExit(refusal(error)) from None
-
-        return lambda: enter(run, stage)
-
-    return wrap
+    return lambda task: Door(task, stage, picks)
 
 
 def keep(result: Result | None) -> float | None:
@@ -82,22 +120,6 @@ def keep(result: Result | None) -> float | None:
     if settings.job.config_name != "repro":
         write_json(Path(settings.runtime.output_dir) / RESULT, asdict(result))
     return result.value
-
-
-def enter(run: Callable[[DictConfig], float | None], stage: str) -> None:
-    """Hand over to Hydra and turn its complaints into one line."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    OmegaConf.register_new_resolver("first", lambda *values: next(v for v in values if v), replace=True)
-    os.environ["BESTIARY_STAGE"] = stage
-    try:
-        check_origin(sys.argv[1:])
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run)()
-    except UserError as error:
-        raise SystemExit(refusal(error)) from None
-    except HydraException as error:
-        raise SystemExit(refusal(complaint(error))) from None
-    finally:
-        finish()
 
 
 def check_origin(words: list[str]) -> None:

@@ -46,7 +46,8 @@ def copy_project(target: Path) -> Path:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target / name)
     (target / ".dvc").mkdir()
-    shutil.copyfile(ROOT / ".dvc" / "config", target / ".dvc" / "config")
+    for name in ("config", ".gitignore"):
+        shutil.copyfile(ROOT / ".dvc" / name, target / ".dvc" / name)
     return target
 
 

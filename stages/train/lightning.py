@@ -2,9 +2,11 @@
 
 import logging
 import os
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from torch import nn
 
+from stages.console import console
 from stages.preprocess.store import Store
 from stages.registry import NETWORK, load
 from stages.schema import Train
@@ -40,6 +43,11 @@ class History(Callback):
     def __init__(self, report: Report) -> None:
         self.rows: list[Row] = []
         self.report = report
+        self.began = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self.began = time.monotonic()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the epoch's row; this comes before the checkpoint is written."""
@@ -48,6 +56,14 @@ class History(Callback):
         row = {"epoch": trainer.current_epoch + 1, **means, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
         self.rows.append(row)
         self.report(row)
+        self.tell(row, pl_module.train_sums.count, int(trainer.max_epochs or 0))
+
+    def tell(self, row: Row, images: int, epochs: int) -> None:
+        """Print the epoch's line: metrics, images a second, time left."""
+        seconds = time.monotonic() - self.began
+        left = timedelta(seconds=round(seconds * (epochs - row["epoch"])))
+        metrics = "  ".join(f"{name} {row[name]:.4f}" for name in row if name not in ("epoch", "lr"))
+        console.print(f"epoch {row['epoch']:.0f}/{epochs}  {metrics}  {images / seconds:,.0f} images/s  {left} left")
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the checkpoint keeps."""
@@ -127,7 +143,7 @@ def precision(config: Train) -> Any:
 def callbacks(config: Train, scratch: Path, history: History) -> list[Callback]:
     """Return history, early stopping, averaging and the two checkpoints: the best weights, and the last state."""
     mode, _, monitor = config.monitor.partition(".")
-    chosen: list[Callback] = [RichProgressBar(leave=True), history]
+    chosen: list[Callback] = [RichProgressBar(), history]
     if config.patience:
         chosen.append(EarlyStopping(monitor, mode=mode, patience=config.patience))
     if config.ema:

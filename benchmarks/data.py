@@ -1,0 +1,94 @@
+"""Preparing data: packing against torchvision's ImageFolder, and an epoch over the store against decoding."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+from benchmarks.timing import Ratio, compare
+from stages.config import compose, typed
+from stages.fetch.archive import pack
+from stages.fetch.layouts import kaggle
+from stages.preprocess.pack import pack as prepare
+from stages.preprocess.split import NAMES
+from stages.preprocess.store import write_manifest
+from stages.schema import Preprocess, Synthetic
+from stages.train.data import Order
+
+SIZE = 224
+CORES = len(os.sched_getaffinity(0))
+
+
+def archive(folder: Path, images: int, width: int, height: int) -> Path:
+    """Write a Kaggle-layout zip of JPEGs of one size, and the same pictures as a folder for each class."""
+    spec = Synthetic(images=images, unlabelled=0, corrupt=0, smallest=min(width, height), largest=max(width, height))
+    drawn = kaggle.draw(folder, spec, seed=0)
+    files = []
+    with zipfile.ZipFile(drawn) as opened:
+        for name in opened.namelist():
+            data = resized(opened.read(name), width, height)
+            files.append((name, data))
+            target = folder / "images" / name.split("/")[1][:3] / name.split("/")[1]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+    pack(drawn, files)
+    return drawn
+
+
+def resized(data: bytes, width: int, height: int) -> bytes:
+    """Return a JPEG at another size."""
+    import io
+
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.open(io.BytesIO(data)).resize((width, height)).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def config() -> Preprocess:
+    """Return the preprocess section at 224 pixels."""
+    return typed(compose([f"datasets.kaggle.preprocess.size={SIZE}"])).datasets["kaggle"].preprocess
+
+
+def packing(folder: Path, images: int, width: int, height: int, bar: str) -> Ratio:
+    """Decode, resize and pack, against ImageFolder + DataLoader with the same pixels and as many workers."""
+    folder.mkdir()
+    raw = archive(folder, images, width, height)
+    entries = kaggle.entries(raw, folder / "nested")
+    transform = v2.Compose([v2.Resize((SIZE, SIZE)), v2.PILToTensor()])
+    loader = DataLoader(ImageFolder(folder / "images", transform), batch_size=32, num_workers=CORES)
+
+    def ours() -> None:
+        write_manifest(folder / "manifest.parquet", prepare(entries, config(), folder))
+
+    def peer() -> int:
+        return sum(len(images) for images, _ in loader)
+
+    claim = f"pack {width}×{height} JPEGs vs ImageFolder + DataLoader"
+    return compare(claim, ours, peer, (images, "images"), bar, rounds=5)
+
+
+def epoch(folder: Path) -> Ratio:
+    """Read an epoch of shuffled batches from the store, against decoding it with ImageFolder + DataLoader."""
+    transform = v2.Compose([v2.Resize((SIZE, SIZE)), v2.PILToTensor()])
+    loader = DataLoader(ImageFolder(folder / "images", transform), batch_size=32, num_workers=CORES, shuffle=True)
+    stores = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES]
+    count = sum(len(images) for images in stores)
+
+    def ours() -> int:
+        read = 0
+        for images in stores:
+            for rows in Order(len(images), 32, seed=0):
+                read += len(torch.from_numpy(images[rows]))
+        return read
+
+    def peer() -> int:
+        return sum(len(images) for images, _ in loader)
+
+    return compare("an epoch over the store vs decoding it", ours, peer, (count, "images"), "≥ 20")

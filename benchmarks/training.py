@@ -1,0 +1,57 @@
+"""A Lightning step against a bare PyTorch loop: the same network, data, order and optimiser."""
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as functional
+from pytorch_lightning.callbacks import RichProgressBar
+
+from benchmarks.timing import Ratio, compare
+from stages.config import compose, typed
+from stages.preprocess.store import Split
+from stages.train.data import Order, loader
+from stages.train.lightning import make_module, quieten
+from stages.train.model import Input, build
+from stages.train.module import make_optimizer
+
+IMAGES, SIZE, BATCH = 256, 64, 32
+
+
+def split() -> Split:
+    """Return random images, memory-mapped as a store's are."""
+    file = Path(tempfile.mkdtemp()) / "train.npy"
+    rng = np.random.default_rng(0)
+    np.save(file, rng.integers(0, 256, (IMAGES, SIZE, SIZE, 3), dtype=np.uint8))
+    return Split(np.load(file, mmap_mode="r"), rng.integers(0, 2, IMAGES), [str(n) for n in range(IMAGES)])
+
+
+def step() -> Ratio:
+    """Train an epoch of base_cnn both ways."""
+    quieten()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    config = replace(typed(compose()).models["base_cnn"].train, epochs=1, batch_size=BATCH)
+    data = split()
+
+    def lightning() -> None:
+        module = make_module(build(config.network, 2, SIZE, []), config)
+        options = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False}
+        trainer = pl.Trainer(max_epochs=1, accelerator="cpu", callbacks=[RichProgressBar()], **options)  # type: ignore[arg-type]
+        trainer.fit(module, loader(data, BATCH, seed=0))
+
+    def bare() -> None:
+        network = build(config.network, 2, SIZE, []).train()
+        given = Input(config.normalize.mean, config.normalize.std)
+        optimizer = make_optimizer(network, config)
+        for rows in Order(len(data), BATCH, seed=0):
+            images, labels = torch.from_numpy(data.images[rows]), torch.from_numpy(data.labels[rows])
+            optimizer.zero_grad()
+            functional.cross_entropy(network(given(images)), labels).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+    claim = "an epoch of base_cnn by Lightning vs a bare loop"
+    return compare(claim, lightning, bare, (IMAGES, "images"), "≥ 0.95 (1 / 1.05)", rounds=7)

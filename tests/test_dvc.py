@@ -1,0 +1,65 @@
+"""dvc.yaml against the code and the config it speaks of."""
+
+import importlib.util
+import re
+from typing import Any
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from tests.conftest import ROOT
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PARAMS = OmegaConf.load(ROOT / "params.yaml")
+STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
+
+
+def filled(text: str, stage: str) -> list[str]:
+    """Return a templated string for every item of a stage's foreach."""
+    over = PIPELINE[stage].get("foreach", "").strip("${}")
+    if not over:
+        return [text]
+    items = PARAMS[over]
+    return [text.replace("${key}", key).replace("${item.dataset}", items[key].get("dataset", "")) for key in items]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_runs_a_module_that_exists(name: str) -> None:
+    module = re.match(r"python -m (\S+)", STAGES[name]["cmd"])
+    assert module is not None
+    found = module[1]
+    assert importlib.util.find_spec(found) or importlib.util.find_spec(f"{found}.__main__")
+    assert name in found, "stage = folder"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_code_and_params_that_exist(name: str) -> None:
+    for dep in STAGES[name]["deps"]:
+        assert not dep.startswith(("stages", "bento", "conf")) or (ROOT / dep).exists(), dep
+    for param in STAGES[name].get("params", []):
+        for key in filled(param, name):
+            assert OmegaConf.select(PARAMS, key) is not None, key
+
+
+def outputs(stage: dict[str, Any]) -> list[str]:
+    listed = [*stage.get("outs", []), *stage.get("plots", []), *stage.get("metrics", [])]
+    return [next(iter(item)) if isinstance(item, dict) else item for item in listed]
+
+
+def test_what_a_stage_reads_another_writes() -> None:
+    written = [path for name, stage in STAGES.items() for out in outputs(stage) for path in filled(out, name)]
+    for name, stage in STAGES.items():
+        for dep in stage["deps"]:
+            if dep.startswith(("data", "artifacts")):
+                for path in filled(dep, name):
+                    assert any(out == path or out.startswith(f"{path}/") for out in written), path
+
+
+def test_a_plot_retrains_nothing() -> None:
+    assert not any("evaluate" in dep for name in ("train", "package") for dep in STAGES[name]["deps"])
+    assert not any(dep == "bento" for name in ("train", "evaluate", "package") for dep in STAGES[name]["deps"])
+
+
+def test_no_output_is_uncached_or_kept_between_runs() -> None:
+    assert not re.search(r"persist|cache: false", (ROOT / "dvc.yaml").read_text())

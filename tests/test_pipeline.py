@@ -1,0 +1,342 @@
+"""The whole pipeline with the smoke profile, by DVC, in a fresh copy of the project; then what users do with it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stages.files import sha256_file
+from tests.conftest import copy_project, encoded, environment, photo, python, run
+
+pytestmark = pytest.mark.slow
+
+STAGES = {
+    "compose", "fetch@kaggle", "preprocess@kaggle", "train@base_cnn", "train@vgg19", "evaluate@base_cnn",
+    "evaluate@vgg19", "package@base_cnn", "package@vgg19", "bento",
+}  # fmt: skip
+WEIGHTS = "artifacts/models/base_cnn/weights.safetensors"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project in which `dvc repro` has run with the smoke profile."""
+    folder = copy_project(tmp_path_factory.mktemp("built") / "project")
+    config = folder / "conf" / "config.yaml"
+    config.write_text(config.read_text().replace("- profile: demo", "- profile: smoke"))
+    python("-m", "stages.compose", cwd=folder)
+    run("git", "init", "-q", cwd=folder)
+    commit(folder, "start")
+    run("dvc", "repro", cwd=folder)
+    return folder
+
+
+def commit(folder: Path, message: str) -> None:
+    run("git", "add", "-A", cwd=folder)
+    who = ("-c", "user.name=tests", "-c", "user.email=tests@example.org")
+    run("git", *who, "commit", "-qm", message, cwd=folder)
+
+
+@pytest.fixture
+def branch(built: Path, tmp_path: Path) -> Path:
+    """Return a copy of the built project that a test may change."""
+    shutil.copytree(built, tmp_path / "project", symlinks=True)
+    return tmp_path / "project"
+
+
+def locked(folder: Path) -> dict[str, str]:
+    """Return output path → hash of everything DVC tracks."""
+    stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def ran(done: subprocess.CompletedProcess[str]) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", done.stdout))
+
+
+def test_afterwards_there_is_nothing_to_do(built: Path) -> None:
+    start = time.monotonic()
+    done = run("dvc", "repro", cwd=built)
+    assert ran(done) == set()
+    assert time.monotonic() - start < 10, "2.5 s on an idle machine"
+    changed = run("git", "status", "--porcelain", cwd=built).stdout.split("\n")
+    assert {line[3:] for line in changed if line} <= {"dvc.lock"}
+
+
+def test_every_documented_output_is_there(built: Path) -> None:
+    for path in (
+        "data/prepared/kaggle/samples.png",
+        "data/prepared/kaggle/manifest.parquet",
+        "artifacts/models/vgg19/curves.png",
+        "artifacts/models/vgg19/history.csv",
+        "artifacts/reports/base_cnn/card.md",
+        "artifacts/reports/base_cnn/pictures/mistakes.png",
+        "artifacts/packages/base_cnn/model.onnx",
+        "artifacts/packages/vgg19/vgg19.mar",
+        "artifacts/bentos/bestiary/bento.yaml",
+        "artifacts/bentos/vgg19/bento.yaml",
+    ):
+        assert (built / path).stat().st_size > 0, path
+    bento = built / "artifacts" / "bentos" / "bestiary"
+    requirements = (bento / "env" / "python" / "requirements.txt").read_text()
+    assert "onnxruntime" in requirements
+    assert not re.search("torch|tensorflow|mlflow|dvc", requirements)
+
+
+def test_no_output_tells_when_or_where_it_was_made(built: Path) -> None:
+    host, here = socket.gethostname(), str(built)
+    for out in ("data", "artifacts"):
+        for file in (built / out).rglob("*"):
+            if file.is_file() and file.suffix in (".json", ".csv", ".md", ".yaml", ".txt"):
+                text = file.read_text()
+                assert here not in text, file
+                assert len(host) < 6 or host not in text, file
+
+
+def test_running_everything_again_gives_equal_hashes(branch: Path) -> None:
+    before = locked(branch)
+    run("dvc", "repro", "--force", "--no-run-cache", cwd=branch)
+    assert locked(branch) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("bento.queue=8", {"compose", "bento"}),
+        (
+            "models.base_cnn.train.lr=1e-4",
+            {"compose", "train@base_cnn", "evaluate@base_cnn", "package@base_cnn", "bento"},
+        ),
+    ],
+)
+def test_one_changed_value_reruns_what_depends_on_it(change: str, expected: set[str], branch: Path) -> None:
+    done = run("dvc", "exp", "run", "-S", change, cwd=branch)
+    assert ran(done) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("datasets.kaggle.fetch.synthetic.images=90", {"compose", "fetch@kaggle"}),
+        ("models.vgg19.evaluate.bins=5", {"compose", "evaluate@vgg19"}),
+        ("profile=documented", STAGES - {"bento"}),
+    ],
+)
+def test_one_changed_value_touches_what_reads_it(change: str, expected: set[str], branch: Path) -> None:
+    """What reads the value itself; what follows from its outputs, DVC finds as it goes."""
+    python("-m", "stages.compose", change, cwd=branch)
+    status = json.loads(run("dvc", "status", "--json", cwd=branch).stdout)
+    assert {name for name in status if "changed deps" in str(status[name])} - {"evaluate@base_cnn"} == expected - {
+        "evaluate@base_cnn"
+    }
+
+
+def test_an_edit_in_conf_is_not_overlooked(branch: Path) -> None:
+    model = branch / "conf" / "models" / "vgg19.yaml"
+    model.write_text(model.read_text().replace("dropout: 0.5", "dropout: 0.4"))
+    done = run("dvc", "repro", "train@vgg19", cwd=branch, check=False)
+    assert done.returncode != 0
+    assert "models.vgg19.train.network.dropout: conf/ 0.4, params.yaml 0.5" in done.stdout + done.stderr
+
+
+def test_what_a_dvc_user_expects(branch: Path) -> None:
+    commit(branch, "built")
+    run("dvc", "exp", "run", "-n", "slower", "-S", "models.base_cnn.train.lr=1e-5", "evaluate@base_cnn", cwd=branch)
+    assert "slower" in run("dvc", "exp", "show", "--csv", cwd=branch).stdout
+    assert "base_cnn" in run("dvc", "metrics", "diff", "--all", cwd=branch).stdout
+    assert "train@base_cnn" in run("dvc", "dag", cwd=branch).stdout
+    run("dvc", "plots", "show", "-o", "plots", cwd=branch)
+    assert "confusion" in (branch / "plots" / "index.html").read_text()
+
+
+def test_queued_experiments_run_in_a_copy(branch: Path) -> None:
+    commit(branch, "built")
+    grid = "models.base_cnn.train.lr=1e-4,1e-3"
+    run("dvc", "exp", "run", "--queue", "-S", grid, "train@base_cnn", cwd=branch)
+    before = sha256_file(branch / WEIGHTS)
+    run("dvc", "exp", "run", "--run-all", cwd=branch)
+    assert sha256_file(branch / WEIGHTS) == before
+    shown = run("dvc", "exp", "show", "--csv", "--only-changed", cwd=branch).stdout
+    assert shown.count("base_cnn") >= 1
+    assert "Failed" not in shown
+
+
+def runs(folder: Path) -> list[dict[str, Any]]:
+    """Return every MLflow run of base_cnn in a project."""
+    code = (
+        "import json, mlflow; c = mlflow.MlflowClient(); e = c.get_experiment_by_name('base_cnn').experiment_id;"
+        "print(json.dumps([dict(id=r.info.run_id, status=r.info.status, params=r.data.params, metrics=r.data.metrics,"
+        "tags=r.data.tags, epochs=len(c.get_metric_history(r.info.run_id, 'val_loss')),"
+        "artifacts=[a.path for a in c.list_artifacts(r.info.run_id) + c.list_artifacts(r.info.run_id, 'test/pictures')"
+        "+ c.list_artifacts(r.info.run_id, 'test')]) for r in c.search_runs([e])]))"
+    )
+    done = python("-c", code, cwd=folder, MLFLOW_TRACKING_URI=f"sqlite:///{folder}/mlflow.db")
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def test_one_mlflow_run_tells_a_models_whole_story(built: Path) -> None:
+    (found,) = runs(built)
+    assert found["status"] == "FINISHED"
+    assert found["epochs"] == 2
+    assert found["params"]["models.base_cnn.train.lr"] == "0.001"
+    assert found["params"]["models.base_cnn.train.network.dropout"] == "0.2"
+    assert {"best_val_accuracy", "test_accuracy", "train_seconds"} <= set(found["metrics"])
+    assert {"config", "data", "weights", "dvc_stage", "mlflow.source.git.commit"} <= set(found["tags"])
+    assert {"curves.png", "test/card.md", "test/confusion.png"} <= set(found["artifacts"])
+
+
+def test_the_champion_predicts_as_a_pyfunc(built: Path) -> None:
+    code = (
+        "import json, mlflow, numpy as np; m = mlflow.pyfunc.load_model('models:/base_cnn@champion');"
+        "example = np.zeros((2, 48, 48, 3), np.uint8); out = m.predict(example);"
+        "print(json.dumps([m.metadata.signature.inputs.to_dict()[0]['tensor-spec']['dtype'],"
+        "np.asarray(out['probabilities'] if isinstance(out, dict) else out).tolist()]))"
+    )
+    done = python("-c", code, cwd=built, MLFLOW_TRACKING_URI=f"sqlite:///{built}/mlflow.db")
+    kind, rows = json.loads(done.stdout.splitlines()[-1])
+    assert kind == "uint8"
+    assert [sum(row) for row in rows] == pytest.approx([1, 1], abs=1e-5)
+
+
+@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]])
+def test_a_sweep_leaves_dvc_alone_and_ends_with_a_table(launcher: list[str], branch: Path) -> None:
+    before = locked(branch), sha256_file(branch / WEIGHTS)
+    sweep = ["model=base_cnn", "models.base_cnn.train.lr=1e-3,1e-5", "models.base_cnn.train.epochs=1"]
+    done = python("-m", "stages.train", *sweep, *launcher, "-m", cwd=branch)
+    assert (locked(branch), sha256_file(branch / WEIGHTS)) == before
+    assert "best by min.val_loss first" in done.stdout
+    losses = [float(value) for value in re.findall(r"^│ [01] +│ ([\d.]+)", done.stdout, re.MULTILINE)]
+    assert len(losses) == 2
+    assert losses == sorted(losses)
+    assert len(list((branch / "runs").rglob("weights.safetensors"))) == 2
+    found = runs(branch)
+    (parent,) = (item for item in found if "sweep" in item["tags"])
+    assert sum(item["tags"].get("mlflow.parentRunId") == parent["id"] for item in found) == 2
+
+
+def test_optuna_searches(branch: Path) -> None:
+    words = ["hydra/sweeper=optuna", "+sweep=optuna_lr", "hydra.sweeper.n_trials=2", "model=base_cnn"]
+    done = python("-m", "stages.train", "-m", *words, "models.base_cnn.train.epochs=1", cwd=branch)
+    assert "best by min.val_loss first" in done.stdout
+    assert len(list((branch / "runs").rglob("result.json"))) == 2
+
+
+def test_a_typo_in_a_sweep_leaves_nothing_behind(branch: Path) -> None:
+    before = len(runs(branch))
+    words = ["model=base_cnn", "models.base_cnn.train.lrr=1e-3,1e-5", "-m"]
+    done = python("-m", "stages.train", *words, cwd=branch, check=False)
+    assert done.returncode == 2
+    assert "did you mean lr?" in done.stdout
+    assert len(runs(branch)) == before
+    assert not (branch / "runs").exists()
+
+
+def test_later_stages_go_on_from_a_run(branch: Path) -> None:
+    python("-m", "stages.train", "model=base_cnn", "models.base_cnn.train.epochs=1", cwd=branch)
+    (folder,) = (branch / "runs").glob("*/*-train")
+    for stage in ("evaluate", "package"):
+        python("-m", f"stages.{stage}", "model=base_cnn", f"from={folder.relative_to(branch)}", cwd=branch)
+    assert (folder / "artifacts" / "packages" / "base_cnn" / "model.onnx").exists()
+    image = branch / "image.jpg"
+    image.write_bytes(encoded(photo(), "JPEG"))
+    done = python("-m", "stages.predict", "model=base_cnn", f"from={folder}", str(image), "--json", cwd=branch)
+    assert json.loads(done.stdout)[0]["label"] in ("cat", "dog")
+
+
+def test_a_training_killed_by_sigkill_ends_with_the_same_weights(branch: Path) -> None:
+    expected = sha256_file(branch / WEIGHTS)
+    command = [sys.executable, "-m", "stages.train", "--config-name", "repro", "model=base_cnn"]
+    shutil.rmtree(branch / "artifacts" / "models" / "base_cnn")
+    killed = subprocess.Popen(command, cwd=branch, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True)
+    while not list((branch / ".checkpoints").glob("*/last.ckpt")) and killed.poll() is None:
+        time.sleep(0.02)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (branch / WEIGHTS).exists()
+    run(*command, cwd=branch)
+    assert sha256_file(branch / WEIGHTS) == expected
+    assert not list((branch / ".checkpoints").iterdir())
+    assert not list((branch / "artifacts" / "models").glob(".*"))
+    assert sum(item["status"] == "FINISHED" for item in runs(branch)) == len(runs(branch)), "one run, taken up again"
+
+
+def test_training_goes_on_when_mlflow_is_down(branch: Path) -> None:
+    words = ["model=base_cnn", "models.base_cnn.train.epochs=1"]
+    done = python("-m", "stages.train", *words, cwd=branch, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert "does not record" in done.stdout
+    assert "not recorded in MLflow: the run itself" in done.stdout
+    assert list((branch / "runs").rglob("weights.safetensors"))
+
+
+def test_the_table_lists_every_model(built: Path) -> None:
+    rows = json.loads(python("-m", "stages.list", "--json", cwd=built).stdout)
+    assert [row["model"] for row in rows] == ["base_cnn", "vgg19"]
+    for row in rows:
+        assert row["test_interval"][0] <= row["test_accuracy"] <= row["test_interval"][1]
+        assert row["train_seconds"] > 0
+        assert row["package_bytes"] > 1e6
+    assert "Try next" in python("-m", "stages.list", cwd=built).stdout
+
+
+@contextmanager
+def served(target: str, cwd: Path) -> Iterator[str]:
+    """Run `bentoml serve` and yield its address once it is ready."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).parent / "bentoml"), "serve", target, "--port", str(port)]
+    process = subprocess.Popen(command, cwd=cwd, env=environment(), start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{address}/readyz")
+                break
+            except OSError:
+                assert process.poll() is None, "the server ended"
+                time.sleep(0.25)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def curl(*words: str, cwd: Path) -> Any:
+    return json.loads(run("curl", "-s", *words, cwd=cwd).stdout)
+
+
+@pytest.mark.parametrize("target", ["bento.service:Bestiary", "bento.service:base_cnn", "artifacts/bentos/bestiary"])
+def test_services_answer_with_curl(target: str, built: Path, tmp_path: Path) -> None:
+    image = tmp_path / "image.jpg"
+    image.write_bytes(encoded(photo(300, 200), "JPEG"))
+    expected = json.loads(
+        python("-m", "stages.predict", "model=base_cnn", str(image), "--json", cwd=built).stdout
+    )[0]["probabilities"]  # fmt: skip
+    best = max(expected, key=expected.get)
+    where = str(built / target) if "/" in target else target
+    with served(where, built) as address:
+        answer = curl("-X", "POST", f"{address}/predictions/base_cnn", "-T", str(image), cwd=tmp_path)
+        assert answer == {best: pytest.approx(expected[best], abs=1e-6)}
+        two = ("-F", f"images=@{image}", "-F", f"images=@{image}", "-F", "model=base_cnn")
+        assert curl(f"{address}/classify", *two, cwd=tmp_path) == [pytest.approx(expected, abs=1e-6)] * 2
+        assert "/classify" in curl(f"{address}/docs.json", cwd=tmp_path)["paths"]
+        models = {item["modelName"] for item in curl(f"{address}/models", cwd=tmp_path)["models"]}
+        assert models == ({"base_cnn"} if target.endswith("base_cnn") else {"base_cnn", "vgg19"})
+        text = run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"{address}/livez", cwd=tmp_path).stdout
+        assert text == "200"
+        assert curl(f"{address}/nowhere", cwd=tmp_path)["code"] == 404
+        broken = curl(f"{address}/classify", "-F", f"images=@{__file__}", cwd=tmp_path)
+        assert "not a picture" in str(broken)
