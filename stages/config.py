@@ -65,6 +65,18 @@ def explain(error: OmegaConfBaseException) -> str:
     return f"{path}: {reason}"
 
 
+def complaint(error: Exception) -> str:
+    """Say Hydra's error in one line, with the nearest name where there is one."""
+    from hydra.errors import MissingConfigException
+
+    if isinstance(error.__cause__, OmegaConfBaseException):
+        return explain(error.__cause__)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return f"{group}: unknown name {name!r}{nearest(name, error.options)}"
+    return str(error)
+
+
 def siblings(parent: Any) -> list[str]:
     """Return the keys that a config node has."""
     return [str(name) for name in parent] if parent is not None else []

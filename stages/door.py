@@ -10,13 +10,12 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from stages.config import CONF, explain, project, typed
-from stages.errors import UserError, choose, nearest, refusal
+from stages.config import CONF, complaint, project, typed
+from stages.errors import UserError, choose, refusal
 from stages.files import write_json
 from stages.place import Place
 from stages.schema import Dataset, Model, Tree
@@ -147,14 +146,3 @@ def place(config: DictConfig) -> Place:
     if settings.job.config_name == "repro":
         return Place(Path.cwd(), Path.cwd())
     return Place(Path(config.get("from") or settings.runtime.output_dir).resolve(), project())
-
-
-def complaint(error: HydraException) -> str:
-    """Say Hydra's error in one line, with the nearest key where there is one."""
-    cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException):
-        return explain(cause)
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
-        group, _, name = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}: unknown name {name!r}{nearest(name, error.options)}"
-    return str(error)

@@ -16,7 +16,7 @@ COLUMNS = {
     "model": "left",
     "images": "right",
     "epochs": "right",
-    "val accuracy": "right",
+    "val accuracy (95 %)": "right",
     "test accuracy (95 %)": "right",
     "trained in": "right",
     "package": "right",
@@ -49,6 +49,7 @@ def row(root: Path, name: str) -> dict[str, Any]:
         "images": trained.get("images"),
         "epochs": trained.get("epochs"),
         "val_accuracy": trained.get("best_val_accuracy"),
+        "val_interval": interval(trained.get("best_val_accuracy"), trained.get("val_images")),
         "test_accuracy": report.get("accuracy"),
         "majority_guess": report.get("majority_guess"),
         "test_interval": [report[edge] for edge in ("accuracy_low", "accuracy_high") if edge in report],
@@ -56,6 +57,13 @@ def row(root: Path, name: str) -> dict[str, Any]:
         "package_bytes": (package / "model.onnx").stat().st_size if (package / "model.onnx").exists() else None,
         "package": str(package.relative_to(root)) if package.exists() else None,
     }
+
+
+def interval(share: float | None, count: int | None) -> list[float]:
+    """Return the 95 % interval of a share of `count`, nothing for none."""
+    from stages.evaluate.metrics import wilson
+
+    return list(wilson(round(share * count), count)) if share is not None and count else []
 
 
 def optional(file: Path) -> dict[str, Any]:
@@ -96,18 +104,21 @@ def show(found: list[dict[str, Any]]) -> None:
 
 def cells(item: dict[str, Any]) -> list[str]:
     """Return a row of the table; what is not there yet is a dash."""
-    edges = item["test_interval"]
-    interval = f" ({edges[0]:.1%}–{edges[1]:.1%})" if edges else ""
     return [
         item["model"],
         text(item["images"], "{:,}"),
         text(item["epochs"], "{}"),
-        text(item["val_accuracy"], "{:.1%}"),
-        text(item["test_accuracy"], "{:.1%}") + interval,
+        text(item["val_accuracy"], "{:.1%}") + between(item["val_interval"]),
+        text(item["test_accuracy"], "{:.1%}") + between(item["test_interval"]),
         text(item["train_seconds"], "{:.0f} s"),
         text(item["package_bytes"] and item["package_bytes"] / 2**20, "{:.1f} MB"),
         text(item["package"], "{}"),
     ]
+
+
+def between(edges: list[float]) -> str:
+    """Return an interval in brackets, nothing for none."""
+    return f" ({edges[0]:.1%}–{edges[1]:.1%})" if edges else ""
 
 
 def text(value: Any, form: str) -> str:

@@ -6,11 +6,13 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
+from stages.config import complaint, typed
 from stages.console import console
 from stages.errors import UserError, refusal
 from stages.files import read_json
@@ -30,6 +32,8 @@ class Sweep(Callback):
             first = check_first(config)
         except UserError as error:  # Hydra swallows what a callback raises, SystemExit apart
             raise SystemExit(refusal(error)) from None
+        except HydraException as error:
+            raise SystemExit(refusal(complaint(error))) from None
         Sweep.folder = Path(str(config.hydra.sweep.dir))
         from stages.tracking import PARENT, Run
 
@@ -43,9 +47,7 @@ class Sweep(Callback):
 
 def check_first(config: DictConfig) -> DictConfig:
     """Compose and check what the sweep's first job would get."""
-    from stages.config import typed
-
-    overrides = []
+    overrides = list(config.hydra.overrides.hydra)
     for override in OverridesParser.create().parse_overrides(list(config.hydra.overrides.task)):
         if override.is_sweep_override():
             overrides.append(f"{override.get_key_element()}={next(override.sweep_string_iterator())}")

@@ -109,13 +109,13 @@ def prepared(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return base_cnn trained for an epoch on it."""
     from stages.preprocess.store import Store
-    from stages.train.lightning import train
+    from stages.train.lightning import prepare, train
     from stages.train.model import Description, save
 
     folder = tmp_path_factory.mktemp("model")
     store = Store(prepared)
     config = tree("models.base_cnn.train.epochs=1").models["base_cnn"].train
-    found = train(config, store, [], tmp_path_factory.mktemp("scratch"), lambda _: None)
+    found = train(prepare(config, store, []), config, store, tmp_path_factory.mktemp("scratch"), lambda _: None)
     description = Description(
         name="base_cnn", network=config.network, plugins=[], labels=store.labels, size=store.size,
         resize="squash", mean=config.normalize.mean, std=config.normalize.std, dataset="kaggle",

@@ -99,10 +99,9 @@ def test_no_output_tells_when_or_where_it_was_made(built: Path) -> None:
     host, here = socket.gethostname(), str(built)
     for out in ("data", "artifacts"):
         for file in (built / out).rglob("*"):
-            if file.is_file() and file.suffix in (".json", ".csv", ".md", ".yaml", ".txt"):
-                text = file.read_text()
-                assert here not in text, file
-                assert len(host) < 6 or host not in text, file
+            content = file.read_bytes() if file.is_file() and file.suffix not in (".npy", ".zip") else b""
+            assert here.encode() not in content, file
+            assert len(host) < 6 or host.encode() not in content, file
 
 
 def test_running_everything_again_gives_equal_hashes(branch: Path) -> None:
@@ -131,16 +130,14 @@ def test_one_changed_value_reruns_what_depends_on_it(change: str, expected: set[
     [
         ("datasets.kaggle.fetch.synthetic.images=90", {"compose", "fetch@kaggle"}),
         ("models.vgg19.evaluate.bins=5", {"compose", "evaluate@vgg19"}),
-        ("profile=documented", STAGES - {"bento"}),
+        ("profile=documented", STAGES - {"evaluate@base_cnn", "evaluate@vgg19", "bento"}),
     ],
 )
 def test_one_changed_value_touches_what_reads_it(change: str, expected: set[str], branch: Path) -> None:
     """What reads the value itself; what follows from its outputs, DVC finds as it goes."""
     python("-m", "stages.compose", change, cwd=branch)
     status = json.loads(run("dvc", "status", "--json", cwd=branch).stdout)
-    assert {name for name in status if "changed deps" in str(status[name])} - {"evaluate@base_cnn"} == expected - {
-        "evaluate@base_cnn"
-    }
+    assert set(status) == expected
 
 
 def test_an_edit_in_conf_is_not_overlooked(branch: Path) -> None:
@@ -228,7 +225,7 @@ def test_a_sweep_leaves_dvc_alone_and_ends_with_a_table(launcher: list[str], bra
 
 
 def test_optuna_searches(branch: Path) -> None:
-    words = ["hydra/sweeper=optuna", "+sweep=optuna_lr", "hydra.sweeper.n_trials=2", "model=base_cnn"]
+    words = ["hydra/sweeper=optuna", "+sweep=base_cnn", "hydra.sweeper.n_trials=2"]
     done = python("-m", "stages.train", "-m", *words, "models.base_cnn.train.epochs=1", cwd=branch)
     assert "best by min.val_loss first" in done.stdout
     assert len(list((branch / "runs").rglob("result.json"))) == 2

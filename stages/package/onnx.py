@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from torch import nn
@@ -48,6 +49,16 @@ def export(model: nn.Module, size: int, opset: int, path: Path) -> None:
             dynamo=True,
             verbose=False,
         )
+    anonymous(path)
+
+
+def anonymous(path: Path) -> None:
+    """Take out what the exporter notes beside the graph: stack traces with this machine's paths among it."""
+    model = onnx.load(path)
+    for item in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
+        item.ClearField("metadata_props")
+        item.ClearField("doc_string")
+    onnx.save(model, path)
 
 
 def session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:

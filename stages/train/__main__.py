@@ -14,6 +14,7 @@ from stages.place import MODEL, PREPARED
 from stages.preprocess.store import Store
 from stages.tracking import Run, tracked
 from stages.train.curves import draw_curves, write_history
+from stages.train.weights import locate
 
 if TYPE_CHECKING:
     from stages.train.lightning import Trained
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
 def main(job: Job) -> Result:
     """Train, keep the best epoch, write weights, history and curves, record the run."""
     config = job.model.train
+    locate(config.weights)
     store = Store(job.place.read(PREPARED, job.model.dataset))
     key = fingerprint([asdict(config), store.fingerprint])
     scratch = project() / ".checkpoints" / key
-    with tracked(job, scratch, {"config": key, "data": store.fingerprint}) as run:
-        from stages.train.lightning import train
+    from stages.train.lightning import prepare, train
 
+    network = prepare(config, store, job.tree.plugins)
+    with tracked(job, scratch, {"config": key, "data": store.fingerprint}) as run:
         start = time.monotonic()
-        trained = train(config, store, job.tree.plugins, scratch, run.epoch)
+        trained = train(network, config, store, scratch, run.epoch)
         run.metrics({"train_seconds": time.monotonic() - start} | named(trained))
         with job.place.write(MODEL, job.name) as folder:
             write(folder, job, store, trained)
@@ -67,6 +70,7 @@ def write(folder: Path, job: Job, store: Store, trained: "Trained") -> None:
         data=store.fingerprint,
         trained={
             "images": len(store.split("train")),
+            "val_images": len(store.split("val")),
             "epochs": len(trained.history),
             "monitor": config.monitor,
             "parameters": sum(parameter.numel() for parameter in trained.network.parameters()),

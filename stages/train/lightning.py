@@ -74,13 +74,18 @@ class History(Callback):
         self.rows = state_dict["rows"]
 
 
-def train(config: Train, store: Store, plugins: list[str], scratch: Path, report: Report) -> Trained:
-    """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
+def prepare(config: Train, store: Store, plugins: list[str]) -> nn.Module:
+    """Return the network as training begins with it; what is wrong with network or weights shows here."""
     quieten()
     torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
     pl.seed_everything(config.seed, verbose=False)
     network = build(config.network, len(store.labels), store.size, plugins)
     initialise(network, config.weights, load(NETWORK, str(config.network["name"]), plugins))
+    return network
+
+
+def train(network: nn.Module, config: Train, store: Store, scratch: Path, report: Report) -> Trained:
+    """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
     history = History(report)
     trainer = make_trainer(config, scratch, history)
     last = scratch / "last.ckpt"

@@ -2,32 +2,42 @@
 
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
-
-import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
 
 from stages.config import project
 from stages.errors import UserError, first_line
 
-State = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    State = dict[str, Tensor]
 
 
-def initialise(network: nn.Module, weights: str, module: ModuleType) -> int:
+def locate(weights: str) -> Path | None:
+    """Return the file that `weights` names, None where it names none; torch is not needed to say it is missing."""
+    if weights in ("none", "imagenet"):
+        return None
+    path = project() / weights
+    if not path.is_file():
+        raise UserError(f"weights: no file {path}; say none, imagenet, or a path to .safetensors or .pth")
+    return path
+
+
+def initialise(network: "nn.Module", weights: str, module: ModuleType) -> int:
     """Load what `weights` names into the network; return how many tensors were taken."""
     if weights == "none":
         return 0
     part = module.backbone(network) if hasattr(module, "backbone") else network
-    if weights == "imagenet":
-        return take(part, imagenet(module), "imagenet")
-    state = from_file(project() / weights)
+    file = locate(weights)
+    if file is None:
+        return take(part, imagenet(module), weights)
+    state = from_file(file)
     whole = network.state_dict()
     return take(network if any(name in whole for name in state) else part, state, weights)
 
 
-def take(target: nn.Module, state: State, source: str) -> int:
+def take(target: "nn.Module", state: "State", source: str) -> int:
     """Copy the tensors whose name and shape fit; refuse a state of which nothing fits."""
     own = target.state_dict()
     fitting = {name: tensor for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
@@ -38,8 +48,10 @@ def take(target: nn.Module, state: State, source: str) -> int:
     return len(fitting)
 
 
-def imagenet(module: ModuleType) -> State:
+def imagenet(module: ModuleType) -> "State":
     """Return torchvision's weights from its cache, or download them; say which file to place where if that fails."""
+    import torch
+
     name = module.__name__.rpartition(".")[2]
     enum: Any = getattr(module, "IMAGENET", None)
     if enum is None:
@@ -55,12 +67,13 @@ def imagenet(module: ModuleType) -> State:
     return state
 
 
-def from_file(path: Path) -> State:
+def from_file(path: Path) -> "State":
     """Read a state dict from .safetensors or .pth; a file with code in it (a pickle) is refused."""
-    if not path.is_file():
-        raise UserError(f"weights: no file {path}; say none, imagenet, or a path to .safetensors or .pth")
+    import torch
+    from safetensors.torch import load_file
+
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # torch and safetensors raise many kinds on a file that is none of theirs
         raise UserError(f"weights {path}: not a plain state dict ({first_line(error)})") from error
-    return {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
+    return {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}

@@ -7,7 +7,7 @@ import torch
 
 from stages.preprocess.store import Store
 from stages.schema import Augment, Train
-from stages.train.lightning import Row, Trained, train
+from stages.train.lightning import Row, Trained, prepare, train
 from tests.conftest import tree
 
 AUGMENT = Augment(p=0.8, hflip=0.5, rotation=10.0, crop=0.8, brightness=0.2, contrast=0.2)
@@ -25,7 +25,8 @@ def fit(store: Path, scratch: Path, config: Train = CONFIG, die_after: int = 0) 
         if row["epoch"] == die_after:
             raise Killed
 
-    return train(config, Store(store), [], scratch, report)
+    opened = Store(store)
+    return train(prepare(config, opened, []), config, opened, scratch, report)
 
 
 def same(one: Trained, other: Trained) -> bool:

@@ -1,0 +1,26 @@
+"""Rules of the house that a tool does not know."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.timing import Ratio
+from tests.conftest import ROOT
+
+CODE = [file for folder in ("stages", "bento", "benchmarks") for file in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("file", CODE, ids=lambda file: str(file.relative_to(ROOT)))
+def test_modules_are_small_and_well_named(file: Path) -> None:
+    lines = len(file.read_text().splitlines())
+    assert lines <= (100 if file.name == "__main__.py" else 300)
+    assert file.stem not in ("utils", "helpers", "misc", "common")
+
+
+@pytest.mark.parametrize("file", [file for file in CODE if file.name == "__main__.py" and "stages" in file.parts])
+def test_every_stage_has_its_group_in_conf(file: Path) -> None:
+    assert (ROOT / "conf" / file.parent.name).is_dir()
+
+
+def test_a_ratio_is_the_median_of_pairs() -> None:
+    assert Ratio("c", "a", "b", [1.0, 9.0, 2.0], "≥ 1").median == 2.0

@@ -1,0 +1,54 @@
+"""What README tells people to type, checked against what there is; test_pipeline.py runs the most of it."""
+
+import re
+
+import pytest
+
+from stages.config import compose, typed
+from tests.conftest import ROOT, run
+
+README = (ROOT / "README.md").read_text()
+LISTED = re.findall(r"`((?:dvc|python|make|bentoml) [^`]*)`", README)
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+COMMANDS = LISTED + [line.lstrip("$ ") for block in BLOCKS for line in block.splitlines()]
+SELECTS = ("model=", "dataset=", "from=", "split=", "show=", "hydra", "+", "plugins=", "/")
+
+
+def test_there_are_commands() -> None:
+    assert len(COMMANDS) > 25
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
+def test_make_targets_exist(command: str) -> None:
+    assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "python -m" in c])
+def test_modules_exist(command: str) -> None:
+    module = command.split()[2].replace(".", "/")
+    assert (ROOT / f"{module}.py").exists() or (ROOT / module / "__main__.py").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_values_are_allowed(command: str) -> None:
+    words = [word.strip("'") for word in command.split() if "=" in word and not word.startswith(("-", "+"))]
+    values = [
+        word for word in words if word.startswith(("models.", "datasets.", "bento.", "profile=")) and "…" not in word
+    ]
+    typed(compose([f"{word.split('=')[0]}={word.split('=')[1].split(',')[0]}" for word in values]))
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(((?!http)[^)]+)\)", README))
+def test_links_lead_somewhere(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+def test_the_layout_names_what_exists() -> None:
+    for name in ("conf", "stages", "bento", "tests", "benchmarks", "dvc.yaml", "dvc.lock", "params.yaml"):
+        assert name in README
+        assert (ROOT / name).exists()
+
+
+def test_make_help_says_what_there_is() -> None:
+    shown = run("make", "help", cwd=ROOT).stdout
+    assert [line.split()[1] for line in shown.splitlines()] == ["help", "demo", "test", "serve", "ui", "bench"]
