@@ -1,6 +1,5 @@
 """Preparing data: packing against torchvision's ImageFolder, and an epoch over the store against decoding."""
 
-import os
 import zipfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from benchmarks.timing import Ratio, compare
 from stages.config import compose, typed
 from stages.fetch.archive import pack
 from stages.fetch.layouts import kaggle
+from stages.machine import cores
 from stages.preprocess.pack import pack as prepare
 from stages.preprocess.split import NAMES
 from stages.preprocess.store import write_manifest
@@ -21,7 +21,7 @@ from stages.schema import Preprocess, Synthetic
 from stages.train.data import Order
 
 SIZE = 224
-CORES = len(os.sched_getaffinity(0))
+CORES = cores()
 
 
 def archive(folder: Path, images: int, width: int, height: int) -> Path:

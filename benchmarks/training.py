@@ -1,6 +1,5 @@
 """A Lightning step against a bare PyTorch loop: the same network, data, order and optimiser."""
 
-import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pytorch_lightning.callbacks import RichProgressBar
 
 from benchmarks.timing import Ratio, compare
 from stages.config import compose, typed
+from stages.machine import cores
 from stages.preprocess.store import Split
 from stages.train.data import Order, loader
 from stages.train.lightning import make_module, quieten
@@ -33,7 +33,7 @@ def split() -> Split:
 def step() -> Ratio:
     """Train an epoch of base_cnn both ways."""
     quieten()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(cores())
     config = replace(typed(compose()).models["base_cnn"].train, epochs=1, batch_size=BATCH)
     data = split()
 

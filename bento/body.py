@@ -23,8 +23,8 @@ class BodyLimit:
             first = await gather(receive, self.limit)
             if first is None:
                 await refuse(send, self.limit)
-            else:
-                await self.app(scope, replay(first, receive), send)
+            elif first["type"] == "http.request":
+                await self.app(scope, replay(first, receive), patient(send))
 
 
 async def gather(receive: Receive, limit: int) -> Message | None:
@@ -49,6 +49,18 @@ def replay(first: Message, receive: Receive) -> Receive:
 
     async def again() -> Message:
         return waiting.pop() if waiting else await receive()
+
+    return again
+
+
+def patient(send: Send) -> Send:
+    """Return a send that tells every client that is turned away when to come again."""
+
+    async def again(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 503:
+            headers = dict(message["headers"])
+            message["headers"] = [*({b"retry-after": b"1"} | headers).items()]
+        await send(message)
 
     return again
 

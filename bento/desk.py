@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from bento.model import Model
 from bento.settings import Settings
@@ -28,6 +28,20 @@ class UnknownModel(KeyError):
         self.message = f"Model not found: {name}. There are: {', '.join(known)}"
 
 
+class Ticket(Generic[T]):
+    """Work in the queue. It keeps its place there, but drops what it holds, once nobody waits for the answer."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self.work: Callable[[], T] | None = work
+
+    def __call__(self) -> T:
+        """Do the work, unless it was abandoned."""
+        work = self.work
+        if work is None:
+            raise asyncio.CancelledError
+        return work()
+
+
 class Desk:
     """The models of a worker process, and the threads that answer for them."""
 
@@ -48,13 +62,17 @@ class Desk:
         """Run work in the pool; raise Busy instead of letting the queue grow or the caller hang."""
         if self._under_way >= self.settings.queue + self.settings.concurrency:
             raise Busy(f"{self.settings.queue} requests are waiting already", after=1)
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        loop = asyncio.get_running_loop()
+        ticket = Ticket(work)
+        future = self._pool.submit(ticket)
         self._under_way += 1
-        future.add_done_callback(self._leave)
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
         try:
-            return await asyncio.wait_for(future, self.settings.timeout)
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), self.settings.timeout)
         except TimeoutError:
             raise Busy(f"no answer within {self.settings.timeout:g} s", after=2) from None
+        finally:
+            ticket.work = None
 
-    def _leave(self, _: "asyncio.Future[T]") -> None:
+    def _leave(self) -> None:
         self._under_way -= 1

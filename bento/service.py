@@ -2,21 +2,34 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import bentoml
-from bentoml.exceptions import BadInput, NotFound, ServiceUnavailable
+from _bentoml_impl.serde import MultipartSerde
+from bentoml.exceptions import BadInput, BentoMLException, NotFound, ServiceUnavailable
+from starlette.datastructures import UploadFile
 
 from bento.app import build
 from bento.body import BodyLimit
 from bento.desk import Busy, Desk, UnknownModel
 from bento.settings import packaged, packages, settings
-from stages.preprocess.decode import Undecodable
+from stages.preprocess.decode import TooLarge, Undecodable
 
 SETTINGS = settings()
 FOLDER = packages()
 ALL = "Bestiary"
+
+
+async def only_files(part: UploadFile | str) -> UploadFile:
+    """Refuse text where a file is expected; BentoML would take it for a URL and fetch it."""
+    if isinstance(part, UploadFile):
+        return part
+    raise BadInput("images: not a file; send files, a URL is not fetched")
+
+
+MultipartSerde.ensure_file = staticmethod(only_files)
 
 
 def make(name: str, models: list[str]) -> Any:
@@ -32,6 +45,8 @@ def make(name: str, models: list[str]) -> Any:
             """Return the probability of every class of each image, the most probable first; one batch."""
             with as_bentoml_errors():
                 chosen = self.desk.model(model)
+                if len(images) > SETTINGS.max_images:
+                    raise TooLarge(f"{len(images)} pictures in one request, more than {SETTINGS.max_images}")
                 pictures = [image.read_bytes() for image in images]
                 answers = await self.desk.run(lambda: chosen.predict(pictures))
             return [chosen.ranked(row) for row in answers]
@@ -55,6 +70,8 @@ def as_bentoml_errors() -> Iterator[None]:
         raise NotFound(error.message) from error
     except Busy as error:
         raise ServiceUnavailable(str(error)) from error
+    except TooLarge as error:
+        raise BentoMLException(str(error), error_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE) from error
     except Undecodable as error:
         raise BadInput(f"not a picture that can be read: {error}") from error
 

@@ -18,6 +18,7 @@ class Settings:
     concurrency: int
     queue: int
     timeout: float
+    max_images: int
     max_body_mb: float
     max_megapixels: float
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
@@ -79,6 +80,12 @@ async def unknown_model(_: Request, error: Exception) -> Response:
     return failure(404, "ModelNotFoundException", error.message)
 
 
+async def malformed(_: Request, error: Exception) -> Response:
+    """Answer what Starlette refuses, a malformed form say, in this protocol's shape."""
+    assert isinstance(error, HTTPException)
+    return failure(error.status_code, "BadRequestException", str(error.detail))
+
+
 async def busy(_: Request, error: Exception) -> Response:
     """Answer 503 and when to come again."""
     assert isinstance(error, Busy)
@@ -130,5 +137,6 @@ ERRORS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     UnknownModel: unknown_model,
     Busy: busy,
     Undecodable: undecodable,
+    HTTPException: malformed,
     500: broken,
 }

@@ -25,20 +25,30 @@ def compose(overrides: list[str] | None = None) -> DictConfig:
     """Compose conf/ as a person's command does, with every interpolation resolved."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
+    from hydra.errors import HydraException
 
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = hydra_compose("config", overrides=overrides or [])
-    OmegaConf.resolve(config)
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = hydra_compose("config", overrides=overrides or [])
+        OmegaConf.resolve(config)
+    except HydraException as error:
+        raise UserError(complaint(error)) from error
+    except OmegaConfBaseException as error:
+        raise UserError(explain(error)) from error
     return config
 
 
 def typed(config: DictConfig) -> Tree:
     """Return the tree as typed objects, or raise a UserError for the first key that is wrong."""
-    values = OmegaConf.to_container(config, resolve=True)
+    try:
+        values = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(explain(error)) from error
     assert isinstance(values, dict)
     tree = merge({str(name): value for name, value in values.items() if name not in SELECTORS})
     check_ranges(tree)
     check_splits(tree)
+    check_pictures(tree)
     check_names(tree)
     return tree
 
@@ -62,7 +72,7 @@ def explain(error: OmegaConfBaseException) -> str:
     reason = (error.msg or str(error)).split("\n")[0]
     if "Missing mandatory value" in str(error):
         reason = "missing; it has no default"
-    return f"{path}: {reason}"
+    return f"{path}: {reason}" if path else reason
 
 
 def complaint(error: Exception) -> str:
@@ -90,6 +100,15 @@ def check_splits(tree: Tree) -> None:
         if abs(total - 1) > 1e-6:
             parts = f"train {split.train} + val {split.val} + test {split.test}"
             raise UserError(f"datasets.{name}.preprocess.split: {parts} = {total:g}; the fractions must sum to 1")
+
+
+def check_pictures(tree: Tree) -> None:
+    """Raise a UserError for drawn pictures whose smallest side is the largest."""
+    for name, dataset in tree.datasets.items():
+        drawn = dataset.fetch.synthetic
+        if drawn.smallest > drawn.largest:
+            where = f"datasets.{name}.fetch.synthetic"
+            raise UserError(f"{where}: smallest {drawn.smallest} is more than largest {drawn.largest}")
 
 
 def check_names(tree: Tree) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from stages.console import console
+from stages.console import errors
 
 
 class UserError(Exception):
@@ -12,8 +12,8 @@ class UserError(Exception):
 
 def refusal(error: UserError | str) -> int:
     """Print why a command will not run and return its exit status."""
-    console.print("[bold red]error[/]", end=" ")
-    console.print(str(error), markup=False)
+    errors.print("[bold red]error[/]", end=" ")
+    errors.print(str(error), markup=False)
     return 2
 
 

@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON: every class's probability")
     parser.add_argument("--csv", action="store_true", help="print CSV: path, label, probability, error")
     parser.add_argument("words", nargs="+", metavar="KEY=VALUE | IMAGE | FOLDER")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     try:
         answers = list(answer(arguments.words))
     except UserError as error:
@@ -115,22 +115,25 @@ def pictures(paths: list[Path]) -> Iterator[Path]:
 
 def of_files(model: Model, files: list[Path], target: Path | None) -> Iterator[Answer]:
     """Label files as one batch; one that cannot be read is reported and the rest go on."""
-    decoded: dict[Path, Pixels] = {}
-    errors: dict[Path, str] = {}
-    for file in files:
-        try:
-            decoded[file] = model.decode(file.read_bytes())
-        except (OSError, Undecodable) as error:
-            errors[file] = str(error)
-    rows = iter(model.run(np.stack(list(decoded.values())))) if decoded else iter(())
-    for file in files:
-        if file in errors:
-            yield Answer(str(file), error=errors[file])
+    decoded: list[Pixels | str] = [decoded_or_why(model, file) for file in files]
+    good = [pixels for pixels in decoded if not isinstance(pixels, str)]
+    rows = iter(model.run(np.stack(good)) if good else ())
+    for file, pixels in zip(files, decoded, strict=True):
+        if isinstance(pixels, str):
+            yield Answer(str(file), error=pixels)
             continue
         found = Answer(str(file), model.ranked(next(rows)))
         if target is not None:
             show(file, found, target)
         yield found
+
+
+def decoded_or_why(model: Model, file: Path) -> Pixels | str:
+    """Return a file's pixels, or why there are none."""
+    try:
+        return model.decode(file.read_bytes())
+    except (OSError, Undecodable) as error:
+        return str(error)
 
 
 def of_split(model: Model, place: Place, split: str) -> Iterator[Answer]:

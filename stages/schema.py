@@ -39,8 +39,9 @@ class Fetch:
     """`datasets.<name>.fetch`."""
 
     layout: str = MISSING
+    code: str = MISSING
     url: str = MISSING
-    sha256: str | None = None
+    sha256: str | None = key(None, length=64)
     limit: int | None = key(None, least=2)
     seed: int = key(least=0)
     synthetic: Synthetic = field(default_factory=Synthetic)
@@ -51,8 +52,8 @@ class Split:
     """Fractions of the labelled images; they sum to 1."""
 
     train: float = key(above=0, most=1)
-    val: float = key(least=0, most=1)
-    test: float = key(least=0, most=1)
+    val: float = key(above=0, most=1)
+    test: float = key(above=0, most=1)
 
 
 @dataclass
@@ -79,8 +80,8 @@ class Trainer:
     """`trainer`: where and how training runs; each model's `train` takes these values and may override them."""
 
     accelerator: str = key(choices=("auto", "cpu", "gpu", "cuda", "mps"))
-    devices: int = key(least=1)
-    num_nodes: int = key(least=1)
+    devices: int = key(least=1, most=1)
+    num_nodes: int = key(least=1, most=1)
     strategy: str = key(choices=("auto", "ddp", "fsdp"))
     precision: str = key(choices=("auto", "32-true", "bf16-mixed", "16-mixed"))
     channels_last: str = key(choices=("auto", "always", "never"))
@@ -125,6 +126,7 @@ class Train(Trainer):
 
     framework: str = key(choices=("lightning",))
     network: dict[str, Any] = MISSING
+    code: str = MISSING
     weights: str = MISSING
     epochs: int = key(least=1)
     batch_size: int = key(least=1)
@@ -155,7 +157,7 @@ class Evaluate:
 class Package:
     """`models.<name>.package`."""
 
-    opset: int = key(least=18)
+    opset: int = key(least=18, most=23)
     parity_images: int = key(least=1)
     parity: float = key(above=0)
     mar_version: str = MISSING
@@ -180,6 +182,7 @@ class Bento:
     concurrency: int = key(least=1)
     queue: int = key(least=1)
     timeout: float = key(above=0)
+    max_images: int = key(least=1)
     max_body_mb: float = key(above=0)
     max_megapixels: float = key(above=0)
 
@@ -214,8 +217,8 @@ def check_value(where: str, value: Any, allowed: Any) -> None:
         return
     if allowed["choices"] and value not in allowed["choices"]:
         raise UserError(f"{where}: {value!r} is not allowed{nearest(str(value), allowed['choices'])}")
-    if allowed["length"] not in (None, len(value) if isinstance(value, list) else None):
-        raise UserError(f"{where}: {value} has {len(value)} values; it must have {allowed['length']}")
+    if allowed["length"] not in (None, len(value) if isinstance(value, list | str) else None):
+        raise UserError(f"{where}: {value} is of length {len(value)}; it must be {allowed['length']}")
     for limit, words, holds in (("least", "at least", ge), ("most", "at most", le), ("above", "above", gt)):
         bound = allowed[limit]
         if bound is not None and not holds(value, bound):

@@ -65,16 +65,22 @@ def finish() -> None:
     if Sweep.folder is None:
         return
     if Sweep.parent is not None:
-        Sweep.parent.close("FINISHED")
+        whole = all((job / RESULT).exists() for job in jobs(Sweep.folder))
+        Sweep.parent.close("FINISHED" if whole and jobs(Sweep.folder) else "FAILED")
     show(Sweep.folder)
+
+
+def jobs(folder: Path) -> list[Path]:
+    """Return the folders of a sweep's jobs, in order."""
+    known = folder.iterdir() if folder.exists() else ()
+    return sorted((path for path in known if path.name.isdigit()), key=lambda path: int(path.name))
 
 
 def show(folder: Path) -> None:
     """Print one line for each job, best first; a job without a result has failed."""
-    jobs = sorted((path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
-    if not jobs:
+    found = [(job, read_json(job / RESULT) if (job / RESULT).exists() else None) for job in jobs(folder)]
+    if not found:
         return
-    found = [(job, read_json(job / RESULT) if (job / RESULT).exists() else None) for job in jobs]
     best: dict[str, Any] = next((result for _, result in found if result), {"monitor": "min.value", "metrics": {}})
     mode, _, monitor = best["monitor"].partition(".")
     sign = 1 if mode == "min" else -1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from stages.config import project
 from stages.console import console
 from stages.errors import first_line
+from stages.fetch.download import public
 from stages.files import write_text
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from stages.door import Job
 
 PARENT = "BESTIARY_PARENT_RUN"
+PATIENCE = 2  # failures in a row, after which a store is not asked again
 PARENT_TAG = "mlflow.parentRunId"
 
 
@@ -53,18 +55,24 @@ class Run:
         self.client: Any = None
         self.id: str | None = None
         self.lost: list[str] = []
+        self.failures = 0
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
         """Do something with the store; training must not stop because of it."""
-        if self.lost and self.id is None:
+        if (self.lost and self.id is None) or self.failures >= PATIENCE:
             self.lost.append(what)
             return None
         try:
-            return action()
+            done = action()
+            self.failures = 0
+            return done
         except Exception as error:  # a store that is down, locked or full raises anything
             if not self.lost:
-                console.print(f"[yellow]MLflow ({store_uri()}) does not record: {first_line(error)}; going on[/]")
+                console.print(
+                    f"[yellow]MLflow ({public(store_uri())}) does not record: {first_line(error)}; going on[/]"
+                )
             self.lost.append(what)
+            self.failures += 1
             return None
 
     def open(self, experiment: str, name: str, tags: dict[str, str], resumed: str | None = None) -> None:
@@ -142,8 +150,11 @@ def stage_tags(job: "Job") -> dict[str, str]:
 
 def commit() -> str:
     """Return the project's git commit, empty outside a repository."""
-    answer = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project(), capture_output=True, text=True, check=False)
-    return answer.stdout.strip()
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, cwd=project(), capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from stages.config import compose, typed
 from stages.schema import Synthetic, Tree
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("bento", "conf", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore")
+COPIED = ("bento", "conf", "stages", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore", ".gitignore")
 SMALL = Synthetic(images=48, unlabelled=4, corrupt=4, smallest=64, largest=120)
 
 

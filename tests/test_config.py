@@ -21,10 +21,16 @@ WRONG = [
     ("models.vgg19.train.network.dropout=much", "network.dropout: 'much' is not of type float"),
     ("models.vgg19.dataset=kagle", "models.vgg19.dataset: unknown name 'kagle'; did you mean kaggle?"),
     ("models.vgg19.train.monitor=val_loss", "'val_loss' is not allowed; did you mean min.val_loss?"),
-    ("models.vgg19.train.normalize.mean=[0.5]", "normalize.mean: [0.5] has 1 values; it must have 3"),
+    ("models.vgg19.train.normalize.mean=[0.5]", "normalize.mean: [0.5] is of length 1; it must be 3"),
     ("datasets.kaggle.fetch.layout=kagle", "fetch.layout: unknown name 'kagle'; did you mean kaggle?"),
     ("datasets.kaggle.preprocess.resize=sqush", "preprocess.resize: 'sqush' is not allowed; did you mean squash?"),
     ("datasets.kaggle.preprocess.split.val=0.9", "the fractions must sum to 1"),
+    ("datasets.kaggle.preprocess.split.val=0", "split.val: 0.0 is out of range; it must be above 0"),
+    ("datasets.kaggle.fetch.sha256=abc", "fetch.sha256: abc is of length 3; it must be 64"),
+    ("datasets.kaggle.fetch.synthetic.smallest=900", "smallest 900 is more than largest"),
+    ("trainer.devices=8", "devices: 8 is out of range; it must be at most 1"),
+    ("models.vgg19.train.lrr=1", "models.vgg19.train.lrr: unknown key; did you mean lr?"),
+    ("models.vgg19.train.lr=${nothing}", "Interpolation key 'nothing' not found"),
     ("bento.queue=0", "bento.queue: 0 is out of range"),
     ("plugins=[no_such_module]", "plugins: no module named 'no_such_module'"),
 ]
@@ -66,7 +72,7 @@ def test_a_typo_at_the_door_fails_fast_and_without_traceback(words: list[str], m
     start = time.monotonic()
     done = python("-m", "stages.train", "model=base_cnn", *words, cwd=project, check=False)
     assert done.returncode == 2
-    assert message in done.stdout
+    assert message in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert time.monotonic() - start < 4, "2 s on an idle machine"
 

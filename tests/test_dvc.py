@@ -1,5 +1,6 @@
 """dvc.yaml against the code and the config it speaks of."""
 
+import functools
 import importlib.util
 import re
 from typing import Any
@@ -21,7 +22,15 @@ def filled(text: str, stage: str) -> list[str]:
     if not over:
         return [text]
     items = PARAMS[over]
-    return [text.replace("${key}", key).replace("${item.dataset}", items[key].get("dataset", "")) for key in items]
+    names = re.findall(r"\$\{item\.([^}]+)\}", text)
+    return [
+        functools.reduce(
+            lambda line, name: line.replace(f"${{item.{name}}}", str(OmegaConf.select(item, name))),
+            names,
+            text.replace("${key}", key),
+        )
+        for key, item in items.items()
+    ]
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -35,8 +44,8 @@ def test_a_stage_runs_a_module_that_exists(name: str) -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_depends_on_code_and_params_that_exist(name: str) -> None:
-    for dep in STAGES[name]["deps"]:
-        assert not dep.startswith(("stages", "bento", "conf")) or (ROOT / dep).exists(), dep
+    for dep in (path for text in STAGES[name]["deps"] for path in filled(text, name)):
+        assert dep.startswith(("data", "artifacts")) or (ROOT / dep).exists(), dep
     for param in STAGES[name].get("params", []):
         for key in filled(param, name):
             assert OmegaConf.select(PARAMS, key) is not None, key
@@ -56,8 +65,9 @@ def test_what_a_stage_reads_another_writes() -> None:
                     assert any(out == path or out.startswith(f"{path}/") for out in written), path
 
 
-def test_a_plot_retrains_nothing() -> None:
-    assert not any("evaluate" in dep for name in ("train", "package") for dep in STAGES[name]["deps"])
+def test_a_plot_or_a_new_network_retrains_nothing() -> None:
+    assert not any(re.search("evaluate|curves", dep) for name in ("train", "package") for dep in STAGES[name]["deps"])
+    assert not any(dep in ("stages", "stages/train", "stages/train/networks") for dep in STAGES["train"]["deps"])
     assert not any(dep == "bento" for name in ("train", "evaluate", "package") for dep in STAGES[name]["deps"])
 
 

@@ -236,7 +236,7 @@ def test_a_typo_in_a_sweep_leaves_nothing_behind(branch: Path) -> None:
     words = ["model=base_cnn", "models.base_cnn.train.lrr=1e-3,1e-5", "-m"]
     done = python("-m", "stages.train", *words, cwd=branch, check=False)
     assert done.returncode == 2
-    assert "did you mean lr?" in done.stdout
+    assert "did you mean lr?" in done.stderr
     assert len(runs(branch)) == before
     assert not (branch / "runs").exists()
 
@@ -335,5 +335,9 @@ def test_services_answer_with_curl(target: str, built: Path, tmp_path: Path) -> 
         text = run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"{address}/livez", cwd=tmp_path).stdout
         assert text == "200"
         assert curl(f"{address}/nowhere", cwd=tmp_path)["code"] == 404
-        broken = curl(f"{address}/classify", "-F", f"images=@{__file__}", cwd=tmp_path)
-        assert "not a picture" in str(broken)
+        for words, message in (
+            (["-F", f"images=@{__file__}"], "not a picture"),
+            (["-F", "images=http://127.0.0.1:9/secret"], "a URL is not fetched"),
+            (["-F", f"images=@{image}"] * 33, "33 pictures in one request"),
+        ):
+            assert message in str(curl(f"{address}/classify", *words, cwd=tmp_path))

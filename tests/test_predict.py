@@ -33,7 +33,7 @@ def pictures(tmp_path: Path) -> Path:
 def predict(*words: str, check: bool = False) -> tuple[int, str]:
     done = python("-m", "stages.predict", *words, check=check)
     assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout
+    return done.returncode, done.stdout + (done.stderr if done.returncode == 2 else "")
 
 
 def test_a_folder_is_walked_and_a_broken_file_reported(run_folder: Path, pictures: Path) -> None:
@@ -57,6 +57,12 @@ def test_csv_and_table(run_folder: Path, pictures: Path) -> None:
     assert status == 0
     assert "probability" in out
     assert "%" in out
+
+
+def test_a_file_named_twice_is_answered_twice(run_folder: Path, pictures: Path) -> None:
+    file = str(pictures / "a.jpg")
+    status, out = predict("model=base_cnn", "--json", f"from={run_folder}", file, file)
+    assert (status, len(json.loads(out))) == (0, 2)
 
 
 def test_the_unlabelled_split_is_a_batch(run_folder: Path) -> None:

@@ -1,5 +1,6 @@
 """`python -m stages.fetch dataset=NAME`: the published archive, or a drawn one in its layout, checked and recorded."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import urlsplit
@@ -76,7 +77,7 @@ def limited(fetch: Fetch, layout: ModuleType, file: Path, folder: Path) -> Path:
         reader = archive.Reader()
         kept = subset(entries, fetch.limit, fetch.seed)
         repacked = folder / f"limit-{fetch.limit}.zip"
-        archive.pack(repacked, ((entry.path, reader.read(entry)) for entry in kept))
+        archive.pack(repacked, readable(reader, kept))
         file.unlink()
         file = repacked
     for nested in scratch.glob("*.zip"):
@@ -84,6 +85,15 @@ def limited(fetch: Fetch, layout: ModuleType, file: Path, folder: Path) -> Path:
     if scratch.exists():
         scratch.rmdir()
     return file
+
+
+def readable(reader: archive.Reader, entries: list[archive.Entry]) -> Iterator[tuple[str, bytes]]:
+    """Yield path and bytes of entries; one that is damaged is named and left out."""
+    for entry in entries:
+        try:
+            yield entry.path, reader.read(entry)
+        except archive.Unreadable as error:
+            console.print(f"left out {entry.path}: {error}", markup=False)
 
 
 if __name__ == "__main__":

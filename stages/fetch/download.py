@@ -1,5 +1,6 @@
 """One download for every protocol: resumed where it broke off, complete or not there at all."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -11,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from stages.console import console, transfer
-from stages.errors import UserError
+from stages.errors import UserError, first_line
 from stages.files import atomic_file, fingerprint, read_json, sha256_file, write_json
 
 ATTEMPTS = 5
@@ -22,9 +23,6 @@ TIMEOUT = (10, 60)
 
 class Interrupted(Exception):
     """A transfer that broke off and may be resumed."""
-
-
-TRANSIENT = (OSError, Interrupted)  # what requests, s3fs and gcsfs raise for a connection is an OSError
 
 
 @dataclass(frozen=True)
@@ -42,16 +40,18 @@ def is_remote(url: str) -> bool:
 
 
 def public(url: str) -> str:
-    """Return a URL without user name and password, fit for logs and records."""
+    """Return a URL without user name, password and query (which may be a signature), fit for logs and records."""
+    if not is_remote(url):
+        return url
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if is_remote(url) else url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 
 def download(url: str, cache: Path, sha256: str | None) -> Path:
     """Return the file at a remote URL, in the cache: what is there is checked, what is missing is fetched."""
-    folder = cache / fingerprint(public(url))
+    folder = cache / fingerprint(url)
     target = folder / (Path(urlsplit(url).path).name or "download")
-    if not (target.exists() and (sha256 is None or sha256_file(target) == sha256)):
+    if not (target.exists() and (sha256 is None or sha256_file(target) == sha256.lower())):
         resume(url, target)
         verify(target, sha256, public(url))
     return target
@@ -66,14 +66,28 @@ def resume(url: str, target: Path) -> None:
             transfer_rest(url, part)
             part.replace(target)
             return
-        except (FileNotFoundError, PermissionError) as error:
-            raise UserError(f"{public(url)}: {type(error).__name__}; is the address right, are you allowed?") from error
-        except TRANSIENT as error:
+        except Exception as error:  # every store's client has errors of its own
+            refuse_final(error, url, part)
             wait = WAIT * 2**attempt
-            console.print(f"{public(url)}: {type(error).__name__}; again in {wait:g} s", markup=False)
-            time.sleep(wait)
+            console.print(f"{public(url)}: {type(error).__name__}, attempt {attempt + 1}", markup=False)
+            if attempt + 1 < ATTEMPTS:
+                time.sleep(wait)
     have = part.stat().st_size if part.exists() else 0
     raise UserError(f"{public(url)}: gave up after {ATTEMPTS} attempts; {have} bytes are kept, run again to go on")
+
+
+def refuse_final(error: Exception, url: str, part: Path) -> None:
+    """Raise a UserError for what another attempt would not change."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        raise UserError(f"{part.parent}: the disk is full; make room and run again to go on") from error
+    if isinstance(error, OSError) and error.filename is not None and str(part.parent) in str(error.filename):
+        raise UserError(f"{error.filename}: cannot be written ({error.strerror})") from error
+    if isinstance(error, FileNotFoundError):
+        raise UserError(f"{public(url)}: not found; is the address right?") from error
+    if isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
+        raise UserError(f"{public(url)}: not allowed; are your credentials in the environment?") from error
+    if isinstance(error, ValueError | ImportError):
+        raise UserError(f"{public(url)}: {first_line(error)}; allowed: a path, http(s)://, s3://, gs://") from error
 
 
 def transfer_rest(url: str, part: Path) -> None:
@@ -82,10 +96,10 @@ def transfer_rest(url: str, part: Path) -> None:
     note = part.with_suffix(".json")
     known = read_json(note) if part.exists() and note.exists() else {}
     source, state = opener(url, part.stat().st_size if known else 0, known)
-    write_json(note, state)
     with transfer() as bar, part.open("r+b" if source.start else "wb") as file:
         file.seek(source.start)
         file.truncate()
+        write_json(note, state)
         task = bar.add_task(part.name[1:-5], total=source.size, completed=source.start)
         for block in source.blocks:
             file.write(block)
@@ -104,6 +118,8 @@ def over_http(url: str, done: int, known: dict[str, str]) -> tuple[Source, dict[
     if done:
         headers |= {"Range": f"bytes={done}-", "If-Range": known["version"]}
     answer = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+    if answer.status_code == 416:  # nothing lies behind what is there already
+        return Source(iter(()), done, whole(answer.headers.get("Content-Range"))), known
     if answer.status_code in (404, 410):
         raise FileNotFoundError(url)
     if answer.status_code in (401, 403):
@@ -114,6 +130,12 @@ def over_http(url: str, done: int, known: dict[str, str]) -> tuple[Source, dict[
     version = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
     size = start + int(length) if length is not None else None
     return Source(answer.iter_content(BLOCK), start, size), {"version": version} if version else {}
+
+
+def whole(content_range: str | None) -> int | None:
+    """Return the whole size out of a header like "bytes */1234"."""
+    size = (content_range or "").rpartition("/")[2]
+    return int(size) if size.isdigit() else None
 
 
 def over_fsspec(url: str, done: int, known: dict[str, str]) -> tuple[Source, dict[str, str]]:

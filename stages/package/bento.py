@@ -6,14 +6,13 @@ machine into bento.yaml and README.md; those are taken out, so equal inputs give
 
 import os
 import shutil
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from stages.config import CODE, project
+from stages.config import CODE
 from stages.console import console
 from stages.door import Job, door
 from stages.errors import UserError
@@ -30,21 +29,21 @@ EVERYTHING = "bestiary"
 def main(job: Job) -> None:
     """Build every Bento from the packages that there are."""
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
-    os.environ["BENTOML_HOME"] = str(project() / ".bentoml")
-    (project() / ".bentoml").mkdir(exist_ok=True)
     packages = job.place.read(PACKAGES, "")
-    models = sorted(file.parent.name for file in packages.glob("[!.]*/model.onnx"))
+    models = sorted(name for name in job.tree.models if (packages / name / "model.onnx").exists())
     if not models:
         raise UserError(f"{packages}: no package in it; make them with `dvc repro package`")
     with job.place.write("artifacts/bentos{}", "") as folder:
-        context = folder / ".context"
+        context, store = folder / ".context", folder / ".store"
+        store.mkdir()
+        os.environ["BENTOML_HOME"] = str(store)
         for name, chosen in {EVERYTHING: models, **{model: [model] for model in models}}.items():
             lay_out(context, packages, chosen, job)
             build(context, name, "Bestiary" if name == EVERYTHING else name, folder)
             shutil.rmtree(context)
-    console.print(
-        f"built Bentos of {', '.join(models)} and of all; serve one: bentoml serve artifacts/bentos/{EVERYTHING}"
-    )
+        shutil.rmtree(store)
+    built = job.place.root / "artifacts" / "bentos" / EVERYTHING
+    console.print(f"built Bentos of {', '.join(models)} and of all; serve one: bentoml serve {built}")
 
 
 def lay_out(context: Path, packages: Path, models: list[str], job: Job) -> None:
@@ -65,11 +64,8 @@ def lay_out(context: Path, packages: Path, models: list[str], job: Job) -> None:
 def build(context: Path, name: str, service: str, folder: Path) -> None:
     """Build a Bento in BentoML's store and move it to the folder under its name."""
     import bentoml
-    from bentoml.exceptions import NotFound
 
     os.environ["BESTIARY_HOME"] = str(context)
-    with suppress(NotFound):
-        bentoml.bentos.delete(f"{name}:1")
     built = bentoml.bentos.build(
         f"bento.service:{service}",
         name=name,
@@ -79,7 +75,6 @@ def build(context: Path, name: str, service: str, folder: Path) -> None:
         build_ctx=str(context),
     )
     shutil.copytree(built.path, folder / name)
-    bentoml.bentos.delete(f"{name}:1")
     timeless(folder / name)
 
 

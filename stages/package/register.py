@@ -32,6 +32,10 @@ def register(run: Run, model: Description, package: Path, sha256: str, source: s
         if beats(tags, champion(run.client, model.name)):
             run.client.set_registered_model_alias(model.name, CHAMPION, version)
             console.print(f"registered {model.name} version {version} as {CHAMPION}")
+        else:
+            console.print(
+                f"registered {model.name} version {version}; it does not beat the {CHAMPION} on the same data"
+            )
 
     run.attempt("the registered model", act)
 
@@ -72,10 +76,10 @@ def champion(client: Any, name: str) -> dict[str, str] | None:
 
 
 def beats(new: dict[str, str], old: dict[str, str] | None) -> bool:
-    """Return whether a version may take over: better on the same data; on other data, unless it knows only drawings."""
+    """Return whether a version may take over: better on the same data, or the old one knows drawings only."""
     if old is None:
         return True
     if (new["data"], new["monitor"]) != (old.get("data"), old.get("monitor")):
-        return new["source"] != DRAWN or old.get("source") == DRAWN
+        return old.get("source") == DRAWN
     sign = -1 if new["monitor"].startswith("min.") else 1
     return sign * float(new["value"]) > sign * float(old["value"])

@@ -17,10 +17,14 @@ from stages.registry import NETWORK, module_of, source
 from stages.train.model import Description
 
 HANDLER = Path(__file__).with_name("torchserve_handler.py")
-MODEL_CLASS = '''
+MODEL_FILE = '''"""What TorchServe loads; the architecture itself lies beside it."""
+
+from network import build
+from torch import nn
+
 
 class Model(nn.Module):
-    """What TorchServe instantiates: the network above, with the options it was trained with."""
+    """The network, with the options it was trained with."""
 
     def __new__(cls) -> nn.Module:
         return build({classes}, {size}, **{options})
@@ -32,10 +36,12 @@ def archive(network: nn.Module, model: Description, version: str, folder: Path) 
     parts = folder / "parts"
     parts.mkdir()
     (parts / "model.py").write_text(model_file(model), encoding="utf-8")
+    module = module_of(NETWORK, str(model.network["name"]), model.plugins, "network")
+    shutil.copyfile(source(module), parts / "network.py")
     torch.save(network.state_dict(), parts / "weights.pth")
     write_json(parts / "index_to_name.json", {str(number): label for number, label in enumerate(model.labels)})
     write_json(parts / "input.json", {name: getattr(model, name) for name in ("size", "resize", "mean", "std")})
-    extra = [parts / "index_to_name.json", parts / "input.json", Path(decode.__file__)]
+    extra = [parts / "network.py", parts / "index_to_name.json", parts / "input.json", Path(decode.__file__)]
     generate_model_archive(
         ModelArchiverConfig(
             model_name=model.name,
@@ -57,11 +63,9 @@ def archive(network: nn.Module, model: Description, version: str, folder: Path) 
 
 
 def model_file(model: Description) -> str:
-    """Return the source of a module that builds the network by itself."""
-    module = module_of(NETWORK, str(model.network["name"]), model.plugins, "network")
+    """Return the source of a module with the one class that TorchServe expects, whatever the network's file defines."""
     options = {name: value for name, value in model.network.items() if name != "name"}
-    ending = MODEL_CLASS.format(classes=len(model.labels), size=model.size, options=options)
-    return source(module).read_text(encoding="utf-8") + ending
+    return MODEL_FILE.format(classes=len(model.labels), size=model.size, options=options)
 
 
 def timeless(folder: Path) -> None:

@@ -2,23 +2,26 @@
 
 import hashlib
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from stages.console import progress
+from stages.errors import UserError
 from stages.fetch.archive import Entry, Reader, Unreadable
-from stages.preprocess.decode import Pixels, Resize, Undecodable, decode, fit
+from stages.machine import cores
+from stages.preprocess.decode import Pixels, Resize, Undecodable, decode, fit, header
 from stages.preprocess.split import NAMES, UNLABELLED, assign
 from stages.preprocess.store import Writer
 from stages.schema import Preprocess
 
 CHUNK = 32
+CHUNK_BYTES = 8 * 2**20
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -57,20 +60,23 @@ def picture(entry: Entry, size: int, resize: Resize) -> Picture:
     import numpy as np
 
     try:
-        image = decode(READER.read(entry), size)
+        data = READER.read(entry)
+        width, height = header(data).size
+        image = decode(data, size)
     except (Unreadable, Undecodable) as error:
         return Picture(None, dropped=str(error))
-    return Picture(np.asarray(fit(image, size, resize)), image.width, image.height)
+    return Picture(np.asarray(fit(image, size, resize)), width, height)
 
 
 def workers(wanted: int) -> int:
     """Return how many processes to use; 0 asks for one for each core."""
-    return wanted or len(os.sched_getaffinity(0))
+    return wanted or cores()
 
 
-def chunks(items: Sequence[T]) -> list[Sequence[T]]:
-    """Cut a sequence into pieces that are worth a trip to another process."""
-    return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+def chunks(items: Sequence[T], size: int = 1) -> list[Sequence[T]]:
+    """Cut a sequence into pieces that are worth a trip to another process, and small as size x size pictures."""
+    step = max(1, min(CHUNK, CHUNK_BYTES // (3 * size * size)))
+    return [items[start : start + step] for start in range(0, len(items), step)]
 
 
 def ordered(pool: Executor, function: Callable[[T], R], jobs: Iterable[T], ahead: int) -> Iterator[R]:
@@ -86,6 +92,17 @@ def ordered(pool: Executor, function: Callable[[T], R], jobs: Iterable[T], ahead
 
 def pack(entries: list[Entry], config: Preprocess, folder: Path) -> list[dict[str, Any]]:
     """Write `<split>.npy` into the folder and return the manifest's rows, in the order of the archive."""
+    try:
+        return pack_all(entries, config, folder)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "preprocess: a decoding process was killed, mostly for want of memory; "
+            "try fewer of them: datasets.<name>.preprocess.workers=1"
+        ) from error
+
+
+def pack_all(entries: list[Entry], config: Preprocess, folder: Path) -> list[dict[str, Any]]:
+    """Hash, split, decode and write."""
     count = workers(config.workers)
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(count, context) as pool, progress() as bar:
@@ -94,7 +111,7 @@ def pack(entries: list[Entry], config: Preprocess, folder: Path) -> list[dict[st
         with ExitStack() as stack:
             names = (*NAMES, *([UNLABELLED] if UNLABELLED in splits else []))
             writers = {name: stack.enter_context(Writer(folder / f"{name}.npy", config.size)) for name in names}
-            jobs = ((chunk, config.size, config.resize) for chunk in chunks(entries))
+            jobs = ((chunk, config.size, config.resize) for chunk in chunks(entries, config.size))
             task = bar.add_task("packing", total=len(entries))
             rows: list[dict[str, Any]] = []
             for batch in ordered(pool, pictures, jobs, 3 * count):  # type: ignore[arg-type]

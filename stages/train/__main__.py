@@ -12,6 +12,7 @@ from stages.door import Job, Result, door
 from stages.files import fingerprint, sha256_file
 from stages.place import MODEL, PREPARED
 from stages.preprocess.store import Store
+from stages.registry import NETWORK, module_of, source
 from stages.tracking import Run, tracked
 from stages.train.curves import draw_curves, write_history
 from stages.train.weights import locate
@@ -26,7 +27,7 @@ def main(job: Job) -> Result:
     config = job.model.train
     locate(config.weights)
     store = Store(job.place.read(PREPARED, job.model.dataset))
-    key = fingerprint([asdict(config), store.fingerprint])
+    key = fingerprint([job.name, asdict(config), store.fingerprint, network_source(job)])
     scratch = project() / ".checkpoints" / key
     from stages.train.lightning import prepare, train
 
@@ -45,6 +46,12 @@ def main(job: Job) -> Result:
         f"val loss {best['val_loss']:.4f}, val accuracy {best['val_accuracy']:.1%}"
     )
     return Result(config.monitor, best)
+
+
+def network_source(job: Job) -> str:
+    """Return the hash of the network's source: a killed training does not go on with other code."""
+    module = module_of(NETWORK, str(job.model.train.network["name"]), job.tree.plugins, "network")
+    return sha256_file(source(module))
 
 
 def named(trained: "Trained") -> dict[str, float]:

@@ -1,7 +1,6 @@
 """Training with PyTorch Lightning: resumable, reproducible, best epoch kept."""
 
 import logging
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -16,6 +15,8 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from torch import nn
 
 from stages.console import console
+from stages.errors import first_line
+from stages.machine import cores
 from stages.preprocess.store import Store
 from stages.registry import NETWORK, load
 from stages.schema import Train
@@ -77,7 +78,7 @@ class History(Callback):
 def prepare(config: Train, store: Store, plugins: list[str]) -> nn.Module:
     """Return the network as training begins with it; what is wrong with network or weights shows here."""
     quieten()
-    torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(config.threads or cores())
     pl.seed_everything(config.seed, verbose=False)
     network = build(config.network, len(store.labels), store.size, plugins)
     initialise(network, config.weights, load(NETWORK, str(config.network["name"]), plugins))
@@ -87,17 +88,43 @@ def prepare(config: Train, store: Store, plugins: list[str]) -> nn.Module:
 def train(network: nn.Module, config: Train, store: Store, scratch: Path, report: Report) -> Trained:
     """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
     history = History(report)
-    trainer = make_trainer(config, scratch, history)
     last = scratch / "last.ckpt"
-    trainer.fit(
-        make_module(network, config),
-        datamodule=Data(store, config.batch_size, config.seed),
-        ckpt_path=str(last) if last.exists() else None,
-        weights_only=True,
-    )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    return Trained(best_weights(network, scratch / "best.ckpt"), history.rows, best_row(history.rows, config.monitor))
+    history.rows = rows_so_far(last)
+    if not exhausted(history.rows, config):
+        trainer = make_trainer(config, scratch, history)
+        trainer.fit(
+            make_module(network, config),
+            datamodule=Data(store, config.batch_size, config.seed),
+            ckpt_path=str(last) if last.exists() else None,
+            weights_only=True,
+        )
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+    best = restore_best(network, scratch / "best.ckpt")
+    return Trained(network, history.rows, history.rows[best])
+
+
+def rows_so_far(last: Path) -> list[Row]:
+    """Return the history in a killed run's checkpoint; one that cannot be read is removed, and training begins anew."""
+    if not last.exists():
+        return []
+    try:
+        rows: list[Row] = torch.load(last, "cpu", weights_only=True)["callbacks"]["History"]["rows"]
+    except Exception as error:  # torch raises many kinds on a torn file
+        console.print(f"{last}: cannot be read ({first_line(error)}); starting anew", markup=False)
+        last.unlink()
+        return []
+    return rows
+
+
+def exhausted(rows: list[Row], config: Train) -> bool:
+    """Return whether a killed run had trained all its epochs, or used up its patience."""
+    if not rows:
+        return False
+    mode, _, name = config.monitor.partition(".")
+    values = [row[name] for row in rows]
+    since = len(rows) - 1 - values.index(min(values) if mode == "min" else max(values))
+    return len(rows) >= config.epochs or 0 < config.patience <= since
 
 
 def quieten() -> None:
@@ -150,25 +177,23 @@ def callbacks(config: Train, scratch: Path, history: History) -> list[Callback]:
     mode, _, monitor = config.monitor.partition(".")
     chosen: list[Callback] = [RichProgressBar(), history]
     if config.patience:
-        chosen.append(EarlyStopping(monitor, mode=mode, patience=config.patience))
+        chosen.append(EarlyStopping(monitor, mode=mode, patience=config.patience, check_on_train_epoch_end=False))
     if config.ema:
         chosen.append(EMAWeightAveraging(decay=config.ema))
     keep: dict[str, Any] = {"dirpath": scratch, "enable_version_counter": False, "save_on_train_epoch_end": False}
-    chosen.append(ModelCheckpoint(filename="best", monitor=monitor, mode=mode, save_weights_only=True, **keep))
+    # Averaged weights are swapped in only where a whole checkpoint is saved.
+    slim = config.ema == 0
+    chosen.append(ModelCheckpoint(filename="best", monitor=monitor, mode=mode, save_weights_only=slim, **keep))
     # Saved after validation, never at the epoch's end: only then does a resumed run equal an unbroken one.
     chosen.append(ModelCheckpoint(filename="last", **keep))
     return chosen
 
 
-def best_weights(network: nn.Module, checkpoint: Path) -> nn.Module:
-    """Put the best epoch's weights into the network."""
-    state = torch.load(checkpoint, "cpu", weights_only=True)["state_dict"]
+def restore_best(network: nn.Module, checkpoint: Path) -> int:
+    """Put the best epoch's weights into the network; return that epoch, counted from 0."""
+    kept = torch.load(checkpoint, "cpu", weights_only=True)
     prefix = "network."
-    network.load_state_dict({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
-    return network.cpu().eval()
-
-
-def best_row(history: list[Row], monitor: str) -> Row:
-    """Return the first epoch's row with the best monitored value."""
-    mode, _, name = monitor.partition(".")
-    return (min if mode == "min" else max)(history, key=lambda row: row[name])
+    state = {name[len(prefix) :]: value for name, value in kept["state_dict"].items() if name.startswith(prefix)}
+    network.load_state_dict(state)
+    network.cpu().eval()
+    return int(kept["epoch"])

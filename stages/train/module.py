@@ -27,7 +27,8 @@ class Sums:
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a batch's mean loss and its hits."""
-        self.loss = self.loss + loss.detach().double() * len(labels)
+        wide = loss.detach() if loss.device.type == "mps" else loss.detach().double()  # MPS has no float64
+        self.loss = self.loss + wide * len(labels)
         self.correct = self.correct + (logits.argmax(1) == labels).sum()
         self.count += len(labels)
 
@@ -65,7 +66,7 @@ class LitClassifier(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Reseed by (seed, epoch): dropout and augmentation are then the same in a resumed run."""
-        pl.seed_everything(self.config.seed * 100_003 + self.current_epoch, verbose=False)
+        pl.seed_everything((self.config.seed * 100_003 + self.current_epoch) % 2**32, verbose=False)
         self.train_sums = Sums()
 
     def training_step(self, batch: Batch, _: int) -> Tensor:

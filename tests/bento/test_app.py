@@ -109,6 +109,30 @@ def test_a_full_queue_answers_503_and_when_to_come_again(client: TestClient, des
     assert client.post(WHERE, content=PICTURE).status_code == 200
 
 
+def test_a_place_is_free_only_when_the_thread_is(package: Path) -> None:
+    """A request that timed out still occupies its thread; those behind it still occupy the queue."""
+    slow = Desk(replace(SETTINGS, timeout=0.05, queue=2), package, [])
+    gate = threading.Event()
+
+    async def crowd() -> None:
+        answers = await asyncio.gather(*(slow.run(gate.wait) for _ in range(3)), return_exceptions=True)
+        assert all(isinstance(answer, Busy) for answer in answers)
+        with pytest.raises(Busy, match="2 requests are waiting already"):
+            await slow.run(gate.wait)
+        gate.set()
+        await asyncio.sleep(0.1)
+        assert await slow.run(lambda: "free again") == "free again"
+
+    asyncio.run(crowd())
+
+
+def test_a_malformed_form_is_answered_in_the_protocols_shape(client: TestClient) -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = client.post(WHERE, content=b"--y\r\nnonsense", headers=kind)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == 400
+
+
 def test_a_request_never_hangs(package: Path) -> None:
     slow = Desk(replace(SETTINGS, timeout=0.05), package, [])
     with pytest.raises(Busy, match=r"no answer within 0\.05 s"):

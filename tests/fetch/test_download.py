@@ -42,6 +42,12 @@ class Handler(BaseHTTPRequestHandler):
         if wanted and state.ranges:
             first, _, last = wanted.removeprefix("bytes=").partition("-")
             start, end = int(first), min(end, int(last) + 1) if last else end
+            if start >= end:
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{end}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
         part = state.content[start:end]
         self.send_response(206 if wanted and state.ranges else 200)
         self.send_header("Content-Length", str(len(part)))
@@ -118,14 +124,27 @@ def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path) -> None
     assert not list(tmp_path.rglob("set.zip"))
 
 
-@pytest.mark.parametrize(("path", "status"), [("missing.zip", "404|FileNotFound"), ("forbidden.zip", "403|Permission")])
+@pytest.mark.parametrize(("path", "status"), [("missing.zip", "not found"), ("forbidden.zip", "not allowed")])
 def test_a_refusal_is_final_and_names_the_address(server: Server, path: str, status: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"{path}.*({status})"):
         download.download(f"{server.url}/{path}", tmp_path, None)
 
 
+def test_a_part_that_was_whole_when_killed_is_taken(server: Server, tmp_path: Path) -> None:
+    found = download.download(f"{server.url}/set.zip", tmp_path, None)
+    found.rename(found.with_name(f".{found.name}.part"))
+    before = server.sent
+    assert download.download(f"{server.url}/set.zip", tmp_path, None).read_bytes() == CONTENT
+    assert server.sent == before
+
+
+def test_an_unknown_protocol_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"allowed: a path, http\(s\)://, s3://, gs://"):
+        download.download("htp://host/set.zip", tmp_path, None)
+
+
 def test_secrets_in_an_address_are_not_shown() -> None:
-    assert download.public("https://me:secret@host:8/a.zip?x=1") == "https://host:8/a.zip?x=1"
+    assert download.public("https://me:secret@host:8/a.zip?x=1") == "https://host:8/a.zip"
     assert download.public("s3://bucket/key") == "s3://bucket/key"
 
 

@@ -17,6 +17,7 @@ def version(value: float, data: str = "a", source: str = "photos.zip", monitor: 
         (version(0.9, monitor="max.val_accuracy"), version(0.8, monitor="max.val_accuracy"), True),
         (version(0.1, "drawn", "synthetic"), version(0.5, "real"), False),
         (version(0.5, "real"), version(0.1, "drawn", "synthetic"), True),
+        (version(0.1, "a hundred photos"), version(0.5, "all photos"), False),
         (version(0.5, "drawn 2", "synthetic"), version(0.1, "drawn", "synthetic"), True),
     ],
 )

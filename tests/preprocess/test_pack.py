@@ -5,13 +5,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.errors import UserError
+from stages.fetch.archive import pack as pack_zip
 from stages.fetch.layouts import kaggle
 from stages.files import sha256_file
 from stages.preprocess.decode import pixels
 from stages.preprocess.pack import READER, pack
 from stages.preprocess.report import report, sample_sheet
 from stages.preprocess.store import Store, Writer
-from tests.conftest import SMALL, tree
+from tests.conftest import SMALL, encoded, photo, tree
 
 
 def test_the_store_holds_every_good_picture_once(archive: Path, prepared: Path, tmp_path: Path) -> None:
@@ -27,6 +28,14 @@ def test_the_store_holds_every_good_picture_once(archive: Path, prepared: Path, 
         entry = by_path[train.paths[row]]
         assert np.array_equal(train.images[row], pixels(READER.read(entry), store.size, "squash"))
         assert store.labels[train.labels[row]] == entry.label
+
+
+def test_the_manifest_holds_the_original_size(tmp_path: Path) -> None:
+    raw = tmp_path / "raw.zip"
+    pack_zip(raw, [(f"cat.{n}.jpg", encoded(photo(1200, 900, n), "JPEG")) for n in range(3)])
+    config = tree("datasets.kaggle.preprocess.size=16").datasets["kaggle"].preprocess
+    (row, *_) = pack(kaggle.entries(raw, tmp_path / "nested"), config, tmp_path)
+    assert (row["width"], row["height"]) == (1200, 900)
 
 
 def test_images_stay_on_disk(prepared: Path) -> None:

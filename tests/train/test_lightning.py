@@ -45,15 +45,17 @@ def test_history_has_a_row_for_each_epoch(unbroken: Trained) -> None:
     assert unbroken.best == min(unbroken.history, key=lambda row: row["val_loss"])
 
 
-def test_the_kept_weights_are_the_best_epochs(unbroken: Trained, prepared: Path) -> None:
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_the_kept_weights_are_the_best_epochs(ema: float, prepared: Path, tmp_path: Path) -> None:
     from stages.train.module import LitClassifier
 
-    module = LitClassifier(unbroken.network, CONFIG, channels_last=False).eval()
+    found = fit(prepared, tmp_path, replace(CONFIG, ema=ema))
+    module = LitClassifier(found.network, CONFIG, channels_last=False).eval()
     val = Store(prepared).split("val")
     with torch.inference_mode():
         logits = module(torch.from_numpy(val.images[:].copy()))
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(val.labels))
-    assert float(loss) == pytest.approx(unbroken.best["val_loss"], rel=1e-4)
+    assert float(loss) == pytest.approx(found.best["val_loss"], rel=1e-4)
 
 
 def test_one_seed_gives_one_set_of_weights(unbroken: Trained, prepared: Path, tmp_path: Path) -> None:
@@ -72,12 +74,20 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     assert resumed.history == unbroken.history
 
 
-def test_a_killed_run_that_averages_weights_goes_on_too(prepared: Path, tmp_path: Path) -> None:
-    config = replace(CONFIG, ema=0.9)
+@pytest.mark.parametrize("changes", [{"ema": 0.9}, {"patience": 1, "lr": 1e-9, "monitor": "max.val_accuracy"}])
+def test_a_killed_run_goes_on_with_every_callback(changes: dict[str, Any], prepared: Path, tmp_path: Path) -> None:
+    config = replace(CONFIG, **changes)
     whole = fit(prepared, tmp_path / "whole", config)
     with pytest.raises(Killed):
         fit(prepared, tmp_path / "killed", config, die_after=2)
-    assert same(fit(prepared, tmp_path / "killed", config), whole)
+    resumed = fit(prepared, tmp_path / "killed", config)
+    assert same(resumed, whole)
+    assert resumed.history == whole.history
+
+
+def test_a_torn_checkpoint_is_no_end(unbroken: Trained, prepared: Path, tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").write_bytes(b"torn")
+    assert same(fit(prepared, tmp_path), unbroken)
 
 
 def test_patience_stops_early(prepared: Path, tmp_path: Path) -> None:

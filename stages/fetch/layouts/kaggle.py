@@ -1,10 +1,11 @@
 """Kaggle "Dogs vs. Cats": `train/cat.0.jpg` names the label, `test1/1.jpg` has none; zips inside a zip, or not."""
 
 import re
+from itertools import chain
 from pathlib import Path
 
 from stages.fetch.archive import Entry, expand, names, pack
-from stages.fetch.synthetic import CAT, DOG, broken, drawings
+from stages.fetch.synthetic import CAT, DOG, broken, drawings, photograph
 from stages.schema import Synthetic
 
 EXPECTED = "train/cat.0.jpg, train/dog.0.jpg, …"
@@ -29,11 +30,11 @@ def draw(folder: Path, spec: Synthetic, seed: int) -> Path:
     """Draw cats and dogs into a zip of this layout, a few broken files among them; return the zip."""
     pets = (CAT, DOG)
     count = spec.images + spec.unlabelled
+    names = [f"train/{pets[i % 2].name}.{i // 2}.jpg" for i in range(spec.images)]
+    names += [f"test1/{i + 1}.jpg" for i in range(spec.unlabelled)]
     pictures = drawings([pets[i % 2] for i in range(count)], spec, seed)
-    files = [(f"train/{pets[i % 2].name}.{i // 2}.jpg", next(pictures)) for i in range(spec.images)]
-    files += [(f"test1/{i + 1}.jpg", next(pictures)) for i in range(spec.unlabelled)]
-    sample = files[0][1]
-    files += [(f"train/{pets[i % 2].name}.{spec.images + i}.jpg", broken(i, sample)) for i in range(spec.corrupt)]
+    sample = photograph((CAT, spec.smallest, spec.largest, seed, 0))
+    faulty = ((f"train/{pets[i % 2].name}.{spec.images + i}.jpg", broken(i, sample)) for i in range(spec.corrupt))
     target = folder / "dogs-vs-cats.zip"
-    pack(target, files)
+    pack(target, chain(zip(names, pictures, strict=True), faulty))
     return target
