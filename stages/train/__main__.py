@@ -27,7 +27,8 @@ def main(job: Job) -> Result:
     config = job.model.train
     locate(config.weights)
     store = Store(job.place.read(PREPARED, job.model.dataset))
-    key = fingerprint([job.name, asdict(config), store.fingerprint, network_source(job)])
+    network_file = source(module_of(NETWORK, str(config.network["name"]), job.tree.plugins, "network"))
+    key = fingerprint([job.name, asdict(config), store.fingerprint, sha256_file(network_file)])
     scratch = project() / ".checkpoints" / key
     from stages.train.lightning import prepare, train
 
@@ -46,12 +47,6 @@ def main(job: Job) -> Result:
         f"val loss {best['val_loss']:.4f}, val accuracy {best['val_accuracy']:.1%}"
     )
     return Result(config.monitor, best)
-
-
-def network_source(job: Job) -> str:
-    """Return the hash of the network's source: a killed training does not go on with other code."""
-    module = module_of(NETWORK, str(job.model.train.network["name"]), job.tree.plugins, "network")
-    return sha256_file(source(module))
 
 
 def named(trained: "Trained") -> dict[str, float]:
