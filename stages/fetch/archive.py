@@ -27,7 +27,7 @@ class Unreadable(Exception):
 
 
 class Reader:
-    """Reads entries' bytes; opens each archive once. One Reader for each process."""
+    """Reads entries' bytes; opens each archive once. Threads may share it, as ZipFile locks each access."""
 
     def __init__(self) -> None:
         self._open: dict[Path, zipfile.ZipFile] = {}

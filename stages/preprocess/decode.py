@@ -5,7 +5,6 @@ Needs Pillow and NumPy only; package puts this very file into other servers' arc
 
 import io
 import warnings
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 25_000_000
 REDUCING_GAP = 2.0
 
-Resize = Literal["squash", "letterbox"]
 Pixels = npt.NDArray[np.uint8]
 
 # Pillow warns about large pictures while it opens them; `header` refuses them by its own, lower limit.
@@ -64,7 +62,11 @@ def decode(data: bytes, size: int | None = None, max_pixels: int = MAX_PIXELS) -
     With `size`, a large JPEG is decoded at 1/2, 1/4 or 1/8, never below 2 x size (DCT scaling): much faster,
     and after the resize within 1.5 grey levels on average of the full decode.
     """
-    image = header(data, max_pixels)
+    return render(header(data, max_pixels), size)
+
+
+def render(image: Image.Image, size: int | None = None) -> Image.Image:
+    """Decode an opened picture, as `decode` says."""
     try:
         if size is not None:
             image.draft("RGB", (int(REDUCING_GAP * size),) * 2)
@@ -97,7 +99,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def fit(image: Image.Image, size: int, resize: Resize) -> Image.Image:
+def fit(image: Image.Image, size: int, resize: str) -> Image.Image:
     """Return a size x size picture: squashed (bilinear), or shrunk to fit and centred on black (Lanczos)."""
     if resize == "squash":
         return image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
@@ -109,6 +111,6 @@ def fit(image: Image.Image, size: int, resize: Resize) -> Image.Image:
     return canvas
 
 
-def pixels(data: bytes, size: int, resize: Resize, max_pixels: int = MAX_PIXELS) -> Pixels:
+def pixels(data: bytes, size: int, resize: str, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Return an encoded picture as uint8, size x size x 3 (RGB), or raise Undecodable or TooLarge."""
     return np.asarray(fit(decode(data, size, max_pixels), size, resize))

@@ -142,7 +142,7 @@ def make_module(network: nn.Module, config: Train) -> LitClassifier:
         network.to(memory_format=torch.channels_last)
     if config.compile:
         network.compile()
-    return LitClassifier(network, config, channels_last)
+    return LitClassifier(network, config)
 
 
 def make_trainer(config: Train, scratch: Path, history: History) -> pl.Trainer:

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -41,19 +40,19 @@ class Sums:
 class LitClassifier(pl.LightningModule):
     """Trains a network on batches of raw pixels."""
 
-    def __init__(self, network: nn.Module, config: Train, channels_last: bool) -> None:
+    def __init__(self, network: nn.Module, config: Train) -> None:
         super().__init__()
         self.network = network
         self.config = config
         self.input = Input(config.normalize.mean, config.normalize.std)
-        self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.train_sums, self.val_sums = Sums(), Sums()
         self.change = partial(augment, config=config.augment) if active(config.augment) else None
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits (N x classes) of raw pixels (uint8, N x H x W x 3), augmented while training."""
         images = self.input(pixels, self.change if self.training else None)
-        logits: Tensor = self.network(images.contiguous(memory_format=self.format))
+        # Raw pixels are channels-last already; turned round they cost a quarter of a step on a CPU.
+        logits: Tensor = self.network(images.contiguous() if self.config.channels_last == "never" else images)
         return logits
 
     def step(self, batch: Batch, sums: Sums) -> Tensor:

@@ -5,11 +5,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.errors import UserError
+from stages.fetch.archive import Reader
 from stages.fetch.archive import pack as pack_zip
 from stages.fetch.layouts import kaggle
 from stages.files import sha256_file
 from stages.preprocess.decode import pixels
-from stages.preprocess.pack import READER, pack
+from stages.preprocess.pack import pack
 from stages.preprocess.report import report, sample_sheet
 from stages.preprocess.store import Store, Writer
 from tests.conftest import SMALL, encoded, photo, tree
@@ -26,7 +27,7 @@ def test_the_store_holds_every_good_picture_once(archive: Path, prepared: Path, 
     train = store.split("train")
     for row in (0, len(train) - 1):
         entry = by_path[train.paths[row]]
-        assert np.array_equal(train.images[row], pixels(READER.read(entry), store.size, "squash"))
+        assert np.array_equal(train.images[row], pixels(Reader().read(entry), store.size, "squash"))
         assert store.labels[train.labels[row]] == entry.label
 
 

@@ -50,7 +50,7 @@ def test_the_kept_weights_are_the_best_epochs(ema: float, prepared: Path, tmp_pa
     from stages.train.module import LitClassifier
 
     found = fit(prepared, tmp_path, replace(CONFIG, ema=ema))
-    module = LitClassifier(found.network, CONFIG, channels_last=False).eval()
+    module = LitClassifier(found.network, CONFIG).eval()
     val = Store(prepared).split("val")
     with torch.inference_mode():
         logits = module(torch.from_numpy(val.images[:].copy()))
@@ -96,7 +96,13 @@ def test_patience_stops_early(prepared: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"accumulate": 2, "clip": 1.0}, {"channels_last": "always"}, {"precision": "bf16-mixed"}]
+    "changes",
+    [
+        {"accumulate": 2, "clip": 1.0},
+        {"channels_last": "always"},
+        {"channels_last": "never"},
+        {"precision": "bf16-mixed"},
+    ],
 )
 def test_every_key_of_the_trainer_trains(changes: dict[str, Any], prepared: Path, tmp_path: Path) -> None:
     found = fit(prepared, tmp_path, replace(CONFIG, epochs=1, **changes))
