@@ -50,5 +50,5 @@ def test_the_layout_names_what_exists() -> None:
 
 
 def test_make_help_says_what_there_is() -> None:
-    shown = run("make", "help", cwd=ROOT).stdout
+    shown = run("make", "--no-print-directory", "help", cwd=ROOT, MAKEFLAGS="", MAKELEVEL="0").stdout
     assert [line.split()[1] for line in shown.splitlines()] == ["help", "demo", "test", "serve", "ui", "bench"]
