@@ -7,6 +7,8 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.data import CORES, epoch, packing
+from benchmarks.keras_training import training
+from benchmarks.serving import inference
 from benchmarks.timing import Ratio
 from benchmarks.training import step
 from stages.console import console
@@ -25,6 +27,8 @@ def main() -> None:
             epoch(photos),
             packing(Path(scratch) / "large", 120, 2000, 1500, "≥ 2"),
             step(),
+            *training(),
+            inference(),
         ]
     table = Table(*HEAD)
     for ratio in found:

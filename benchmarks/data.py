@@ -18,7 +18,7 @@ from stages.preprocess.pack import pack as prepare
 from stages.preprocess.split import NAMES
 from stages.preprocess.store import write_manifest
 from stages.schema import Preprocess, Synthetic
-from stages.train.data import Order
+from stages.train.order import Order
 
 SIZE = 224
 CORES = cores()

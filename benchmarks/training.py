@@ -15,10 +15,13 @@ from benchmarks.timing import Ratio, compare
 from stages.config import compose, typed
 from stages.machine import cores
 from stages.preprocess.store import Split
-from stages.train.data import Order, loader
-from stages.train.lightning import make_module, quieten
-from stages.train.model import Input, build
-from stages.train.module import make_optimizer
+from stages.schema import Lightning
+from stages.train.lightning.data import loader
+from stages.train.lightning.fit import make_module, quieten
+from stages.train.lightning.model import Input
+from stages.train.lightning.module import make_optimizer
+from stages.train.model import build
+from stages.train.order import Order
 
 IMAGES, SIZE, BATCH = 512, 64, 32
 
@@ -47,19 +50,21 @@ def step() -> Ratio:
     """Train an epoch of base_cnn both ways."""
     quieten()
     torch.set_num_threads(cores())
-    config = replace(typed(compose()).models["base_cnn"].train, epochs=1, batch_size=BATCH)
+    train = typed(compose()).models["base_cnn"].train
+    assert isinstance(train, Lightning)
+    config = replace(train, epochs=1, batch_size=BATCH)
     data = split()
 
     def lightning() -> float:
         clock = Clock()
-        module = make_module(build(config.network, 2, SIZE, []), config)
+        module = make_module(build("lightning", config.network, 2, SIZE, []), config)
         options = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False}
         trainer = pl.Trainer(max_epochs=1, accelerator="cpu", callbacks=[RichProgressBar(), clock], **options)  # type: ignore[arg-type]
         trainer.fit(module, loader(data, BATCH, seed=0))
         return clock.seconds
 
     def bare() -> float:
-        network = build(config.network, 2, SIZE, []).train()
+        network = build("lightning", config.network, 2, SIZE, []).train()
         given = Input(config.normalize.mean, config.normalize.std)
         optimizer = make_optimizer(network, config)
         start = time.perf_counter()

@@ -18,11 +18,11 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
         elif announced(scope) > self.limit:
-            await refuse(send, self.limit)
+            await refuse(scope, send, self.limit)
         else:
             first = await gather(receive, self.limit)
             if first is None:
-                await refuse(send, self.limit)
+                await refuse(scope, send, self.limit)
             elif first["type"] == "http.request":
                 await self.app(scope, replay(first, receive), patient(send))
 
@@ -73,10 +73,11 @@ def announced(scope: Scope) -> int:
     return 0
 
 
-async def refuse(send: Send, limit: int) -> None:
-    """Answer 413 and close the connection, since the rest of the body is not read."""
+async def refuse(scope: Scope, send: Send, limit: int) -> None:
+    """Answer 413 in the shape of the path's protocol, and close the connection: the rest of the body is not read."""
     message = f"The body is larger than {limit / 2**20:g} MB"
-    content = json.dumps({"code": 413, "type": "PayloadTooLargeException", "message": message}).encode()
+    theirs = {"code": 413, "type": "PayloadTooLargeException", "message": message}
+    content = json.dumps({"error": message} if scope["path"].startswith("/v2/") else theirs).encode()
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     headers.append((b"content-length", str(len(content)).encode()))
     await send({"type": "http.response.start", "status": 413, "headers": headers})

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from starlette.requests import Request
+
 from bento.model import Model
 from bento.settings import Settings
 
@@ -26,6 +28,12 @@ class UnknownModel(KeyError):
     def __init__(self, name: str, known: list[str]) -> None:
         super().__init__(name)
         self.message = f"Model not found: {name}. There are: {', '.join(known)}"
+
+
+def desk(request: Request) -> "Desk":
+    """Return the desk of the worker that a request came to."""
+    found: Desk = request.app.state.desk
+    return found
 
 
 class Ticket(Generic[T]):

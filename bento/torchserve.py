@@ -11,7 +11,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from bento.body import picture
-from bento.desk import Busy, Desk, UnknownModel
+from bento.desk import Busy, Desk, UnknownModel, desk
 from bento.model import Model
 from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 
@@ -23,12 +23,6 @@ NOT_ALLOWED = ("MethodNotAllowedException", "Requested method is not allowed, pl
 def failure(code: int, kind: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """Return an error in TorchServe's shape."""
     return JSONResponse({"code": code, "type": kind, "message": message}, code, headers)
-
-
-def desk(request: Request) -> Desk:
-    """Return the worker's desk."""
-    found: Desk = request.app.state.desk
-    return found
 
 
 async def ping(_: Request) -> Response:

@@ -8,8 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from stages.errors import UserError, choose, nearest
-from stages.registry import LAYOUT, NETWORK, check_options, module_of
-from stages.schema import Tree, check_ranges
+from stages.registry import LAYOUT, NETWORKS, check_options
+from stages.schema import FRAMEWORKS, Model, Tree, check_ranges
 
 CODE = Path(__file__).resolve().parents[1]
 CONF = CODE / "conf"
@@ -49,6 +49,8 @@ def typed(config: DictConfig) -> Tree:
     check_ranges(tree)
     check_splits(tree)
     check_pictures(tree)
+    check_mirrors(tree)
+    check_batches(tree)
     check_names(tree)
     return tree
 
@@ -56,11 +58,24 @@ def typed(config: DictConfig) -> Tree:
 def merge(values: dict[str, Any]) -> Tree:
     """Lay plain values over the schema."""
     try:
-        tree = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Tree), values))
+        tree = OmegaConf.to_object(OmegaConf.merge(schema(values), values))
     except OmegaConfBaseException as error:
         raise UserError(explain(error)) from error
     assert isinstance(tree, Tree)
     return tree
+
+
+def schema(values: dict[str, Any]) -> DictConfig:
+    """Return the schema of these values: which keys a model's `train` has depends on its framework."""
+    models = {}
+    for name, model in values["models"].items():
+        if not isinstance(model, dict) or not isinstance(model.get("train"), dict):
+            raise UserError(f"models.{name}: {model!r} is not a model; it has a dataset, train, evaluate and package")
+        framework = str(model["train"].get("framework"))
+        choose(f"models.{name}.train.framework", framework, FRAMEWORKS)
+        models[name] = Model(train=FRAMEWORKS[framework]())
+    typed_tree: DictConfig = OmegaConf.structured(Tree(models=models))
+    return typed_tree
 
 
 def explain(error: OmegaConfBaseException) -> str:
@@ -111,10 +126,29 @@ def check_pictures(tree: Tree) -> None:
             raise UserError(f"{where}: smallest {drawn.smallest} is more than largest {drawn.largest}")
 
 
+def check_mirrors(tree: Tree) -> None:
+    """Raise a UserError for a mirror that is not a bucket."""
+    for name, dataset in tree.datasets.items():
+        mirror = dataset.fetch.mirror
+        if mirror is not None and not mirror.startswith(("s3://", "gs://")):
+            raise UserError(f"datasets.{name}.fetch.mirror: {mirror!r} is no bucket; say s3://bucket/folder or gs://…")
+
+
+def check_batches(tree: Tree) -> None:
+    """Raise a UserError for a batch that Triton should prefer but may not make."""
+    for name, model in tree.models.items():
+        batching = model.package.triton
+        sizes = batching.preferred_batch_sizes
+        if not all(1 <= size <= batching.max_batch_size for size in sizes):
+            where, most = f"models.{name}.package.triton", batching.max_batch_size
+            raise UserError(f"{where}.preferred_batch_sizes: {sizes} must lie between 1 and max_batch_size, {most}")
+
+
 def check_names(tree: Tree) -> None:
     """Raise a UserError for a dataset, layout or network that does not exist, or for its arguments."""
     for name, dataset in tree.datasets.items():
-        module_of(LAYOUT, dataset.fetch.layout, tree.plugins, f"datasets.{name}.fetch.layout")
+        check_options(LAYOUT, dataset.fetch.layout, tree.plugins, f"datasets.{name}.fetch.layout")
     for name, model in tree.models.items():
         choose(f"models.{name}.dataset", model.dataset, tree.datasets)
-        check_options(NETWORK, model.train.network, tree.plugins, f"models.{name}.train.network")
+        kind = NETWORKS[model.train.framework]
+        check_options(kind, model.train.network, tree.plugins, f"models.{name}.train.network")

@@ -32,11 +32,11 @@ class Rate(ProgressColumn):
         return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
 
 
-def progress() -> Progress:
-    """Return a progress display for counted items: bar, count, rate, time left."""
+def progress(transient: bool = False) -> Progress:
+    """Return a progress display for counted items: bar, count, rate, time left; a transient one leaves no line."""
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn(),
-        console=console,
+        console=console, transient=transient, disable=transient and not console.is_terminal,
     )  # fmt: skip
 
 

@@ -1,51 +1,85 @@
-"""`python -m stages.list [--json]`: every trained model, how good it is and where it lies."""
+"""`python -m stages.list [--json]`: every dataset and model, what is made of it, how good it is, how to serve it."""
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.table import Table
 
 from stages.config import project
 from stages.console import console
+from stages.fetch.download import public
 from stages.files import read_json
-from stages.place import MODEL, PACKAGE, REPORT
+from stages.place import MODEL, PACKAGE, PREPARED, REPORT
 
-COLUMNS = {
+DATASETS = {
+    "dataset": "left",
+    "from": "left",
+    "size": "right",
+    "train": "right",
+    "val": "right",
+    "test": "right",
+    "dropped": "right",
+}
+MODELS = {
     "model": "left",
-    "images": "right",
+    "dataset": "left",
+    "framework": "left",
     "epochs": "right",
     "val accuracy (95 %)": "right",
     "test accuracy (95 %)": "right",
     "trained in": "right",
     "package": "right",
-    "lies in": "left",
 }
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m stages.list", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args()
     root = project()
-    found = [row(root, folder.name) for folder in sorted((root / MODEL.format("")).glob("[!.]*/"))]
+    config = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    found = {
+        "datasets": [dataset(root, name, item) for name, item in config["datasets"].items()],
+        "models": [model(root, name, item) for name, item in config["models"].items()],
+    }
     if arguments.json:
         print(json.dumps(found, indent=2))  # noqa: T201
-    elif not found:
-        console.print("nothing is trained yet; `make demo` or `dvc repro` does it")
     else:
         show(found)
 
 
-def row(root: Path, name: str) -> dict[str, Any]:
-    """Return what the artifacts of a model say."""
+def dataset(root: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Return what the config and the prepared set of a dataset say."""
+    prepared = root / PREPARED.format(name)
+    report = optional(prepared / "report.json")
+    splits = {split: sum(counts.values()) for split, counts in report.get("splits", {}).items()}
+    return {
+        "dataset": name,
+        "layout": config["fetch"]["layout"]["name"],
+        "url": public(config["fetch"]["url"]),
+        "size": config["preprocess"]["size"],
+        "labels": len(report["labels"]) if report else None,
+        "splits": splits,
+        "dropped": len(report["dropped"]) if report else None,
+        "prepared": str(prepared.relative_to(root)) if report else None,
+    }
+
+
+def model(root: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Return what the config and the artifacts of a model say."""
     trained = optional(root / MODEL.format(name) / "model.json").get("trained", {})
     report = optional(root / REPORT.format(name) / "metrics.json")
     package = root / PACKAGE.format(name)
+    file = package / "model.onnx"
     return {
         "model": name,
+        "dataset": config["dataset"],
+        "framework": config["train"]["framework"],
+        "network": config["train"]["network"]["name"],
         "images": trained.get("images"),
         "epochs": trained.get("epochs"),
         "val_accuracy": trained.get("best_val_accuracy"),
@@ -54,8 +88,10 @@ def row(root: Path, name: str) -> dict[str, Any]:
         "majority_guess": report.get("majority_guess"),
         "test_interval": [report[edge] for edge in ("accuracy_low", "accuracy_high") if edge in report],
         "train_seconds": train_seconds(root, name),
-        "package_bytes": (package / "model.onnx").stat().st_size if (package / "model.onnx").exists() else None,
-        "package": str(package.relative_to(root)) if package.exists() else None,
+        "package_bytes": file.stat().st_size if file.exists() else None,
+        "package": str(package.relative_to(root)) if file.exists() else None,
+        "make": f"dvc repro package@{name}",
+        "serve": f"bentoml serve bento.service:{name}" if file.exists() else None,
     }
 
 
@@ -81,38 +117,56 @@ def train_seconds(root: Path, name: str) -> float | None:
     return run.data.metrics.get("train_seconds") if run else None
 
 
-def show(found: list[dict[str, Any]]) -> None:
-    """Print the table, and what to try next."""
-    table = Table(header_style="bold")
-    for column, side in COLUMNS.items():
-        table.add_column(column, justify=side)  # type: ignore[arg-type]
-    for item in found:
-        table.add_row(*cells(item))
-    console.print(table)
-    for item in found:
+def show(found: dict[str, list[dict[str, Any]]]) -> None:
+    """Print both tables, and what to try next."""
+    for rows, columns, cells in ((found["datasets"], DATASETS, of_dataset), (found["models"], MODELS, of_model)):
+        table = Table(header_style="bold")
+        for column, side in columns.items():
+            table.add_column(column, justify=side)  # type: ignore[arg-type]
+        for item in rows:
+            table.add_row(*cells(item))
+        console.print(table)
+    for item in found["models"]:
         if item["test_interval"] and item["test_interval"][0] <= item["majority_guess"]:
             console.print(f"{item['model']} is not shown to beat always guessing ({item['majority_guess']:.1%})")
-    name = found[0]["model"]
+    packaged = [item for item in found["models"] if item["package"]]
+    suggest(packaged[0] if packaged else None)
+
+
+def suggest(item: dict[str, Any] | None) -> None:
+    """Say what to try next."""
+    commands = [("make demo", "train, test and package every model")]
+    if item is not None:
+        name = item["model"]
+        commands = [
+            (f"python -m stages.predict model={name} IMAGE …", "label your own pictures"),
+            (item["serve"], f"then: curl -X POST http://localhost:3000/predictions/{name} -T IMAGE"),
+            ("make serve", "all of them, by TorchServe's protocol and the Open Inference Protocol"),
+            ("make ui", "curves, confusion matrices, model cards, the champion models"),
+        ]
     console.print("\nTry next:", style="bold")
-    for command, meaning in (
-        (f"python -m stages.predict model={name} IMAGE …", "label your own pictures"),
-        ("make serve", f"then: curl -X POST http://localhost:3000/predictions/{name} -T IMAGE"),
-        ("make ui", "curves, confusion matrices, model cards, the champion models"),
-    ):
+    for command, meaning in commands:
         console.print(f"  {command:<48} {meaning}", markup=False)
 
 
-def cells(item: dict[str, Any]) -> list[str]:
-    """Return a row of the table; what is not there yet is a dash."""
+def of_dataset(item: dict[str, Any]) -> list[str]:
+    """Return a dataset's row; what is not there yet is a dash."""
+    splits = [text(item["splits"].get(split), "{:,}") for split in ("train", "val", "test")]
+    url = item["url"] if len(item["url"]) <= 40 else f"…{item['url'][-39:]}"
+    return [item["dataset"], url, f"{item['size']} px", *splits, text(item["dropped"], "{:,}")]
+
+
+def of_model(item: dict[str, Any]) -> list[str]:
+    """Return a model's row; what is not there yet is a dash."""
     return [
         item["model"],
-        text(item["images"], "{:,}"),
+        item["dataset"],
+        item["framework"],
         text(item["epochs"], "{}"),
         text(item["val_accuracy"], "{:.1%}") + between(item["val_interval"]),
         text(item["test_accuracy"], "{:.1%}") + between(item["test_interval"]),
         text(item["train_seconds"], "{:.0f} s"),
         text(item["package_bytes"] and item["package_bytes"] / 2**20, "{:.1f} MB"),
-        text(item["package"], "{}"),
     ]
 
 

@@ -1,8 +1,8 @@
 """Names in YAML → modules. A file in the kind's package, or a module named in `plugins:`, is one entry.
 
-A network is a module that defines `build`; its keyword-only arguments are the keys that YAML may set.
-A layout is a module that defines `entries`. Both are read without being imported, so that a typo is
-answered before torch is loaded.
+A network is a module that defines `build` (PyTorch) or `keras_model`, a layout one that defines `entries`;
+their keyword-only arguments are the keys that YAML may set. They are read without being imported, so that a
+typo is answered before a framework is loaded.
 """
 
 import ast
@@ -26,7 +26,10 @@ class Kind:
     entry: str
 
 
-NETWORK = Kind("network", "stages.train.networks", "build")
+NETWORKS = {  # by framework
+    "lightning": Kind("network", "stages.train.networks", "build"),
+    "keras": Kind("network", "stages.train.networks", "keras_model"),
+}
 LAYOUT = Kind("layout", "stages.fetch.layouts", "entries")
 
 TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,), "str": (str,)}
@@ -43,11 +46,9 @@ class Option:
 def modules(kind: Kind, plugins: list[str]) -> dict[str, str]:
     """Return name → dotted module of every entry of a kind: the package's files, then the plugins'."""
     folder = source(kind.package).parent
-    found = {file.stem: f"{kind.package}.{file.stem}" for file in sorted(folder.glob("[!_]*.py"))}
-    for plugin in plugins:
-        if entry_of(kind, plugin) is not None:
-            found[plugin.rpartition(".")[2]] = plugin
-    return found
+    own = [f"{kind.package}.{file.stem}" for file in sorted(folder.glob("[!_]*.py"))]
+    found = (module for module in (*own, *plugins) if entry_of(kind, module) is not None)
+    return {module.rpartition(".")[2]: module for module in found}
 
 
 def source(module: str) -> Path:
@@ -73,6 +74,11 @@ def module_of(kind: Kind, name: str, plugins: list[str], where: str) -> str:
     """Return the dotted module of a named entry; `where` is the config key that names it."""
     known = modules(kind, plugins)
     return known[choose(where, name, known)]
+
+
+def selected(given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Tell an entry's name from the keys that YAML sets for it."""
+    return str(given["name"]), {name: value for name, value in given.items() if name != "name"}
 
 
 def load(kind: Kind, name: str, plugins: list[str]) -> ModuleType:

@@ -38,9 +38,11 @@ class Synthetic:
 class Fetch:
     """`datasets.<name>.fetch`."""
 
-    layout: str = MISSING
+    layout: dict[str, Any] = MISSING
     code: str = MISSING
     url: str = MISSING
+    also: list[str] = MISSING
+    mirror: str | None = None
     sha256: str | None = key(None, length=64)
     limit: int | None = key(None, least=2)
     seed: int = key(least=0)
@@ -76,18 +78,37 @@ class Dataset:
 
 
 @dataclass
-class Trainer:
-    """`trainer`: where and how training runs; each model's `train` takes these values and may override them."""
+class Hardware:
+    """Where and how training runs, in every framework."""
 
     accelerator: str = key(choices=("auto", "cpu", "gpu", "cuda", "mps"))
+    precision: str = key(choices=("auto", "32-true", "bf16-mixed", "16-mixed"))
+    deterministic: bool = MISSING
+    threads: int = key(least=0)
+
+
+@dataclass
+class LightningHardware:
+    """What only Lightning knows."""
+
     devices: int = key(least=1, most=1)
     num_nodes: int = key(least=1, most=1)
     strategy: str = key(choices=("auto", "ddp", "fsdp"))
-    precision: str = key(choices=("auto", "32-true", "bf16-mixed", "16-mixed"))
     channels_last: str = key(choices=("auto", "always", "never"))
     compile: bool = MISSING
-    deterministic: bool = MISSING
-    threads: int = key(least=0)
+
+
+@dataclass
+class KerasHardware:
+    """What only Keras knows."""
+
+    backend: str = key(choices=("tensorflow", "torch", "jax"))
+    jit: bool = MISSING
+
+
+@dataclass
+class Trainer(Hardware, LightningHardware, KerasHardware):
+    """`trainer`: the values for every model at once; each model's `train` takes them and may override them."""
 
 
 @dataclass
@@ -121,10 +142,10 @@ class Optimizer:
 
 
 @dataclass
-class Train(Trainer):
-    """`models.<name>.train`."""
+class Train(Hardware):
+    """`models.<name>.train`, in every framework."""
 
-    framework: str = key(choices=("lightning",))
+    framework: str = MISSING
     network: dict[str, Any] = MISSING
     code: str = MISSING
     weights: str = MISSING
@@ -136,12 +157,26 @@ class Train(Trainer):
     warmup: float = key(least=0, most=0.9)
     accumulate: int = key(least=1)
     clip: float = key(least=0)
-    ema: float = key(least=0, most=0.99999)
     patience: int = key(least=0)
     monitor: str = key(choices=("min.val_loss", "max.val_accuracy"))
     seed: int = key(least=0)
+
+
+@dataclass
+class Lightning(Train, LightningHardware):
+    """`models.<name>.train` with `framework: lightning`."""
+
+    ema: float = key(least=0, most=0.99999)
     normalize: Normalize = field(default_factory=Normalize)
     augment: Augment = field(default_factory=Augment)
+
+
+@dataclass
+class Keras(Train, KerasHardware):
+    """`models.<name>.train` with `framework: keras`."""
+
+
+FRAMEWORKS: dict[str, type[Train]] = {"lightning": Lightning, "keras": Keras}
 
 
 @dataclass
@@ -154,6 +189,17 @@ class Evaluate:
 
 
 @dataclass
+class Triton:
+    """`models.<name>.package.triton`: how Triton batches."""
+
+    max_batch_size: int = key(least=1)
+    preferred_batch_sizes: list[int] = MISSING
+    queue_delay_us: int = key(least=0)
+    queue_size: int = key(least=0)
+    image: str = MISSING
+
+
+@dataclass
 class Package:
     """`models.<name>.package`."""
 
@@ -161,6 +207,7 @@ class Package:
     parity_images: int = key(least=1)
     parity: float = key(above=0)
     mar_version: str = MISSING
+    triton: Triton = field(default_factory=Triton)
 
 
 @dataclass

@@ -82,6 +82,8 @@ class Run:
             self.client = client()
             if resumed is not None and self.client.get_run(resumed):
                 self.id = resumed
+                for tag, value in tags.items():
+                    self.client.set_tag(resumed, tag, value)
                 return
             found = self.client.get_experiment_by_name(experiment)
             home = (project() / "mlartifacts" / experiment).as_uri() if store_uri() == own_store() else None
@@ -165,7 +167,10 @@ def tracked(job: "Job", scratch: Path, tags: dict[str, str]) -> Iterator[Run]:
     note = scratch / "mlflow_run"
     run = Run()
     run.open(
-        job.name, job.place.root.name if os.environ.get(PARENT) else job.stage, stage_tags(job) | tags, noted(note)
+        job.name,
+        job.place.root.name if os.environ.get(PARENT) else job.stage,
+        stage_tags(job) | tags,
+        opened() or noted(note),
     )
     if run.id is not None:
         write_text(note, run.id)
@@ -180,8 +185,8 @@ def continued(job: "Job", weights: str) -> Iterator[Run]:
     run = Run()
 
     def search() -> str | None:
-        found = lookup(job.name, weights)
-        return found.info.run_id if found else None
+        found = None if opened() else lookup(job.name, weights)
+        return found.info.run_id if found else opened()
 
     run.open(job.name, job.stage, stage_tags(job) | {"weights": weights}, run.attempt("the search for its run", search))
     with closing(run):
@@ -214,6 +219,11 @@ def closing(run: Run) -> Iterator[None]:
         end = partial(run.close, "FINISHED")
     finally:
         end()
+
+
+def opened() -> str | None:
+    """Return the run that `mlflow run` opened for this command; a sweep's jobs have runs of their own."""
+    return None if os.environ.get(PARENT) else os.environ.get("MLFLOW_RUN_ID")
 
 
 def noted(note: Path) -> str | None:

@@ -3,17 +3,24 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from stages.config import compose, typed
-from stages.schema import Synthetic, Tree
+from stages.schema import Synthetic, Train, Tree
+
+if TYPE_CHECKING:
+    from stages.preprocess.store import Store
+    from stages.train.model import Description
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("bento", "conf", "stages", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore", ".gitignore")
+FILES = ("MLproject", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore", ".gitignore")
+COPIED = ("bento", "conf", "stages", *FILES)
 SMALL = Synthetic(images=48, unlabelled=4, corrupt=4, smallest=64, largest=120)
 
 
@@ -109,20 +116,28 @@ def prepared(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return base_cnn trained for an epoch on it."""
     from stages.preprocess.store import Store
-    from stages.train.lightning import prepare, train
-    from stages.train.model import Description, save
+    from stages.train.framework import framework
+    from stages.train.model import save
 
     folder = tmp_path_factory.mktemp("model")
     store = Store(prepared)
     config = tree("models.base_cnn.train.epochs=1").models["base_cnn"].train
-    found = train(prepare(config, store, []), config, store, tmp_path_factory.mktemp("scratch"), lambda _: None)
-    description = Description(
-        name="base_cnn", network=config.network, plugins=[], labels=store.labels, size=store.size,
-        resize="squash", mean=config.normalize.mean, std=config.normalize.std, dataset="kaggle",
-        data=store.fingerprint, trained={"monitor": "min.val_loss", **{f"best_{k}": v for k, v in found.best.items()}},
-    )  # fmt: skip
-    save(folder, found.network, description)
+    chosen = framework("lightning")
+    network = chosen.prepare(config, store, [])
+    found = chosen.train(network, config, store, tmp_path_factory.mktemp("scratch"), lambda _: None)
+    save(folder, chosen.state(found.network), described(store, config, found.best))
     return folder
+
+
+def described(store: "Store", config: Train, best: dict[str, float], name: str = "base_cnn") -> "Description":
+    """Return the description of a model trained on a store."""
+    from stages.train.model import Description
+
+    found = {"monitor": "min.val_loss", "parameters": 1, **{f"best_{key}": value for key, value in best.items()}}
+    return Description(
+        name=name, dataset="kaggle", data=store.fingerprint, labels=store.labels, size=store.size, resize="squash",
+        plugins=[], config=asdict(config), trained=found,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -131,11 +146,14 @@ def package(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from stages.files import write_json
     from stages.package.__main__ import contract
     from stages.package.onnx import export
-    from stages.train.model import classifier
+    from stages.train.framework import framework
+    from stages.train.model import describe
 
     folder = tmp_path_factory.mktemp("packages")
     (folder / "base_cnn").mkdir()
-    model, description = classifier(trained)
+    description = describe(trained)
+    model = framework("lightning").portable(trained, description)
     export(model, description.size, 20, folder / "base_cnn" / "model.onnx")
-    write_json(folder / "base_cnn" / "model.json", contract(description, "onnx", "weights"))
+    config = tree().models["base_cnn"].package
+    write_json(folder / "base_cnn" / "model.json", contract(description, config, "onnx", "weights"))
     return folder

@@ -22,7 +22,16 @@ WRONG = [
     ("models.vgg19.dataset=kagle", "models.vgg19.dataset: unknown name 'kagle'; did you mean kaggle?"),
     ("models.vgg19.train.monitor=val_loss", "'val_loss' is not allowed; did you mean min.val_loss?"),
     ("models.vgg19.train.normalize.mean=[0.5]", "normalize.mean: [0.5] is of length 1; it must be 3"),
-    ("datasets.kaggle.fetch.layout=kagle", "fetch.layout: unknown name 'kagle'; did you mean kaggle?"),
+    ("datasets.kaggle.fetch.layout.name=kagle", "fetch.layout.name: unknown name 'kagle'; did you mean kaggle?"),
+    ("+datasets.petimages.fetch.layout.strict=true", "fetch.layout.strict: unknown key; did you mean strict_jfif?"),
+    ("datasets.petimages.fetch.mirror=/bucket", "fetch.mirror: '/bucket' is no bucket; say s3://bucket/folder"),
+    ("models.xception.train.framework=kears", "train.framework: unknown name 'kears'; did you mean keras?"),
+    ("models.xception.train.network.name=vgg19", "network.name: unknown name 'vgg19'; allowed: xception"),
+    ("models.xception=5", "models.xception: 5 is not a model"),
+    ("models.xception.train=5", "models.xception"),
+    ("+models.xception.train.ema=0.9", "models.xception.train.ema: unknown key"),
+    ("trainer.backend=tensorfow", "backend: 'tensorfow' is not allowed; did you mean tensorflow?"),
+    ("models.xception.package.triton.max_batch_size=16", "preferred_batch_sizes: [8, 16, 32] must lie between 1 and"),
     ("datasets.kaggle.preprocess.resize=sqush", "preprocess.resize: 'sqush' is not allowed; did you mean squash?"),
     ("datasets.kaggle.preprocess.split.val=0.9", "the fractions must sum to 1"),
     ("datasets.kaggle.preprocess.split.val=0", "split.val: 0.0 is out of range; it must be above 0"),
@@ -39,7 +48,7 @@ WRONG = [
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_composes(profile: str) -> None:
     tree = typed(compose([f"profile={profile}"]))
-    assert set(tree.models) >= {"base_cnn", "vgg19"}
+    assert set(tree.models) >= {"base_cnn", "vgg19", "xception"}
     assert tree.models["vgg19"].train.lr > 0
 
 
@@ -48,6 +57,11 @@ def test_documented_values() -> None:
     base, vgg = tree.models["base_cnn"].train, tree.models["vgg19"].train
     assert tree.datasets["kaggle"].preprocess.size == 224
     assert (base.epochs, vgg.epochs, base.lr, vgg.weights) == (10, 3, 1e-3, "imagenet")
+    pets, xception = tree.datasets["petimages"], tree.models["xception"].train
+    assert (pets.preprocess.size, pets.preprocess.split.val, xception.epochs, xception.batch_size) == (180, 0.2, 50, 32)
+    assert {Path(url).name for url in (pets.fetch.url, *pets.fetch.also)} == {
+        "kagglecatsanddogs_5340.zip", "kagglecatsanddogs_3367a.zip",
+    }  # fmt: skip
     assert (base.network["dropout"], vgg.network["dropout"], base.optimizer.betas) == (0.2, 0.5, [0.9, 0.999])
 
 
@@ -64,7 +78,7 @@ def test_wrong_values_are_answered(override: str, message: str) -> None:
         (["models.base_cnn.train.lrr=1"], "models.base_cnn.train.lrr: unknown key; did you mean lr?"),
         (["profile=demoo"], "profile: unknown name 'demoo'; did you mean demo?"),
         (["model=base_cn"], "model: unknown name 'base_cn'; did you mean base_cnn?"),
-        (["model=null"], "model: not chosen; say model=… with one of base_cnn, vgg19"),
+        (["model=null"], "model: not chosen; say model=… with one of base_cnn, vgg19, xception"),
         (["from=runs/never"], "from: no folder runs/never"),
     ],
 )

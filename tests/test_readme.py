@@ -44,7 +44,8 @@ def test_links_lead_somewhere(path: str) -> None:
 
 
 def test_the_layout_names_what_exists() -> None:
-    for name in ("conf", "stages", "bento", "tests", "benchmarks", "dvc.yaml", "dvc.lock", "params.yaml"):
+    folders = ("conf", "stages", "bento", "notebooks", "tests", "benchmarks")
+    for name in (*folders, "MLproject", "dvc.yaml", "dvc.lock", "params.yaml"):
         assert name in README
         assert (ROOT / name).exists()
 

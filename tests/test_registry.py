@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stages.errors import UserError
-from stages.registry import LAYOUT, NETWORK, Option, check_options, load, modules, options
+from stages.registry import LAYOUT, NETWORKS, Option, check_options, load, modules, options
 from tests.conftest import ROOT, python
 
 TINY = """
@@ -12,6 +12,8 @@ from torch import nn
 def build(classes: int, size: int, *, width: int, bias: bool = True) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * size * size, width), nn.Linear(width, classes, bias=bias))
 """
+
+NETWORK = NETWORKS["lightning"]
 
 
 @pytest.fixture
@@ -66,7 +68,8 @@ def test_a_network_and_a_dataset_are_added_from_outside(project: Path, tmp_path:
     (mine / "tiny_plugin.py").write_text(TINY)
     (mine / "conf" / "datasets" / "pets.yaml").write_text(
         "defaults: [/fetch@fetch: default, /preprocess@preprocess: default, _self_]\n"
-        "fetch: {layout: kaggle, url: synthetic, synthetic: {images: 24, corrupt: 0, unlabelled: 0, largest: 130}}\n"
+        "fetch:\n  layout: {name: kaggle}\n  url: synthetic\n"
+        "  synthetic: {images: 24, corrupt: 0, unlabelled: 0, largest: 130}\n"
         "preprocess: {size: 16}\n"
     )
     (mine / "conf" / "models" / "mini.yaml").write_text(

@@ -16,7 +16,7 @@ def card(model: Description, metrics: dict[str, Any], dataset: dict[str, Any]) -
         "## What it saw",
         data(model, dataset),
         "## How it was trained",
-        training(model.trained["config"]),
+        training(model.config),
         "## Limits",
         limits(model, metrics, dataset),
     )
@@ -65,9 +65,10 @@ def data(model: Description, dataset: dict[str, Any]) -> str:
             f"Dataset `{model.dataset}` from `{dataset['source']}`, content `{model.data}`. "
             "Splits are stratified and by content: identical files never lie in two of them.",
             table(("split", "images", "by class"), splits),
-            f"{len(dataset['dropped'])} files could not be decoded and were left out; "
+            f"{len(dataset['dropped'])} files could not be used and were left out; "
             f"{dataset['duplicates']} are duplicates of another; "
-            f"{dataset['contradictory_labels']} pictures carry more than one label.",
+            f"{dataset['contradictory_labels']} pictures carry more than one label. "
+            + " ".join(f"{len(paths)} have a remark: {remark}." for remark, paths in dataset["remarks"].items()),
         )
     )
 

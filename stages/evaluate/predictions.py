@@ -6,22 +6,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from stages.console import track
 from stages.evaluate.metrics import Predictions
 from stages.preprocess.store import Split
 from stages.sheet import sheet
-from stages.train.model import Description, classifier
+from stages.train.framework import native
+from stages.train.model import Description
 
 
 def predict(model: Path, split: Split, batch_size: int) -> tuple[Predictions, Description]:
     """Return the native network's probabilities of every image of a split."""
-    network, description = classifier(model)
+    answer, description = native(model)
     starts = range(0, len(split), batch_size)
-    with torch.inference_mode():
-        batches = (torch.from_numpy(split.images[start : start + batch_size].copy()) for start in starts)
-        answers = [network(batch).double().numpy() for batch in track(batches, len(starts), "testing")]
+    batches = (split.images[start : start + batch_size] for start in starts)
+    answers = [answer(batch).astype(np.float64) for batch in track(batches, len(starts), "testing")]
     return Predictions(np.concatenate(answers), split.labels, description.labels), description
 
 

@@ -10,16 +10,22 @@ from pathlib import Path
 from stages.errors import UserError
 
 LARGEST_MEMBER = 64 * 2**20
+DAMAGE = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture in an archive: where it lies, its published path and its label (None: not labelled)."""
+    """One picture in an archive: where it lies, its published path, its label (None: not labelled).
+
+    `remark` is what its layout finds wrong with it; an `unwanted` picture is dropped for that.
+    """
 
     archive: Path
     index: int
     path: str
     label: str | None
+    remark: str | None = None
+    unwanted: bool = False
 
 
 class Unreadable(Exception):
@@ -34,16 +40,33 @@ class Reader:
 
     def read(self, entry: Entry) -> bytes:
         """Return the bytes of an entry, or raise Unreadable."""
-        archive = self._open.get(entry.archive)
-        if archive is None:
-            archive = self._open[entry.archive] = zipfile.ZipFile(entry.archive)
-        info = archive.infolist()[entry.index]
+        archive, info = self._find(entry)
         if info.file_size > LARGEST_MEMBER:
             raise Unreadable(f"{info.file_size / 2**20:.0f} MB, larger than {LARGEST_MEMBER >> 20}")
         try:
             return archive.read(info)
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+        except DAMAGE as error:
             raise Unreadable(f"damaged in the archive: {error}") from error
+
+    def start(self, entry: Entry, count: int) -> bytes:
+        """Return the first bytes of an entry, fewer where it is shorter or damaged."""
+        archive, info = self._find(entry)
+        try:
+            with archive.open(info) as file:
+                return file.read(count)
+        except DAMAGE:
+            return b""
+
+    def close(self) -> None:
+        """Close the archives."""
+        for archive in self._open.values():
+            archive.close()
+
+    def _find(self, entry: Entry) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
+        archive = self._open.get(entry.archive)
+        if archive is None:
+            archive = self._open[entry.archive] = zipfile.ZipFile(entry.archive)
+        return archive, archive.infolist()[entry.index]
 
 
 def names(archive: Path) -> list[tuple[int, str]]:

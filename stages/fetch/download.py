@@ -21,6 +21,10 @@ BLOCK = 2**18
 TIMEOUT = (10, 60)
 
 
+class NotFound(UserError):
+    """Nothing lies at an address."""
+
+
 class Interrupted(Exception):
     """A transfer that broke off and may be resumed."""
 
@@ -45,6 +49,16 @@ def public(url: str) -> str:
         return url
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+
+
+def first_found(urls: list[str], cache: Path, sha256: str | None) -> Path:
+    """Download the first of several addresses at which there is something."""
+    for url in urls[:-1]:
+        try:
+            return download(url, cache, sha256)
+        except NotFound as error:
+            console.print(f"{error}; trying the next", markup=False)
+    return download(urls[-1], cache, sha256)
 
 
 def download(url: str, cache: Path, sha256: str | None) -> Path:
@@ -83,7 +97,7 @@ def refuse_final(error: Exception, url: str, part: Path) -> None:
     if isinstance(error, OSError) and error.filename is not None and str(part.parent) in str(error.filename):
         raise UserError(f"{error.filename}: cannot be written ({error.strerror})") from error
     if isinstance(error, FileNotFoundError):
-        raise UserError(f"{public(url)}: not found; is the address right?") from error
+        raise NotFound(f"{public(url)}: not found; is the address right?") from error
     if isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
         raise UserError(f"{public(url)}: not allowed; are your credentials in the environment?") from error
     if isinstance(error, ValueError | ImportError):

@@ -13,7 +13,7 @@ from torch import nn
 from stages.fetch.archive import pack_folder
 from stages.files import write_json
 from stages.preprocess import decode
-from stages.registry import NETWORK, module_of, source
+from stages.registry import NETWORKS, module_of, selected, source
 from stages.train.model import Description
 
 HANDLER = Path(__file__).with_name("torchserve_handler.py")
@@ -36,11 +36,11 @@ def archive(network: nn.Module, model: Description, version: str, folder: Path) 
     parts = folder / "parts"
     parts.mkdir()
     (parts / "model.py").write_text(model_file(model), encoding="utf-8")
-    module = module_of(NETWORK, str(model.network["name"]), model.plugins, "network")
+    module = module_of(NETWORKS[model.framework], str(model.network["name"]), model.plugins, "network")
     shutil.copyfile(source(module), parts / "network.py")
     torch.save(network.state_dict(), parts / "weights.pth")
     write_json(parts / "index_to_name.json", {str(number): label for number, label in enumerate(model.labels)})
-    write_json(parts / "input.json", {name: getattr(model, name) for name in ("size", "resize", "mean", "std")})
+    write_json(parts / "input.json", {"size": model.size, "resize": model.resize, **model.config["normalize"]})
     extra = [parts / "network.py", parts / "index_to_name.json", parts / "input.json", Path(decode.__file__)]
     generate_model_archive(
         ModelArchiverConfig(
@@ -64,7 +64,7 @@ def archive(network: nn.Module, model: Description, version: str, folder: Path) 
 
 def model_file(model: Description) -> str:
     """Return the source of a module with the one class that TorchServe expects, whatever the network's file defines."""
-    options = {name: value for name, value in model.network.items() if name != "name"}
+    _, options = selected(model.network)
     return MODEL_FILE.format(classes=len(model.labels), size=model.size, options=options)
 
 

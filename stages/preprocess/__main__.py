@@ -6,12 +6,12 @@ from typing import Any
 from stages.console import console
 from stages.door import Job, door
 from stages.errors import UserError
+from stages.fetch.layout import layout
 from stages.files import read_json, write_json
 from stages.place import PREPARED, RAW
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report, sample_sheet
 from stages.preprocess.store import Store, write_manifest
-from stages.registry import LAYOUT, load
 
 
 @door("preprocess", picks="dataset")
@@ -20,10 +20,10 @@ def main(job: Job) -> None:
     config = job.dataset.preprocess
     raw = job.place.read(RAW, job.name)
     fetched = read_json(raw / "fetch.json")
-    layout = load(LAYOUT, job.dataset.fetch.layout, job.tree.plugins)
+    published = layout(job.dataset.fetch.layout, job.tree.plugins)
     with job.place.write(PREPARED, job.name) as folder:
         scratch = folder / "nested"
-        entries = layout.entries(raw / fetched["file"], scratch)
+        entries = published.entries(raw / fetched["file"], scratch)
         rows = pack(entries, config, folder)
         shutil.rmtree(scratch, ignore_errors=True)
         found = report(job.name, fetched["url"], rows, config)

@@ -47,7 +47,9 @@ def digest(reader: Reader, entry: Entry) -> str | None:
 
 
 def picture(reader: Reader, size: int, resize: str, entry: Entry) -> Picture:
-    """Decode and resize an entry."""
+    """Decode and resize an entry, unless its layout does not want it."""
+    if entry.unwanted:
+        return Picture(None, dropped=entry.remark)
     try:
         image = header(reader.read(entry))
         width, height = image.size
@@ -89,7 +91,13 @@ def pack(entries: list[Entry], config: Preprocess, folder: Path) -> list[dict[st
 
 def write(found: Picture, entry: Entry, split: str, sha256: str | None, writers: dict[str, Writer]) -> dict[str, Any]:
     """Append a picture to its split and return its row of the manifest."""
-    row: dict[str, Any] = {"path": entry.path, "label": entry.label, "sha256": sha256, "dropped": found.dropped}
+    row: dict[str, Any] = {
+        "path": entry.path,
+        "label": entry.label,
+        "sha256": sha256,
+        "remark": entry.remark,
+        "dropped": found.dropped,
+    }
     if found.pixels is None:
         return row
     place = writers[split].append(found.pixels)

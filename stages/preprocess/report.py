@@ -31,8 +31,18 @@ def report(name: str, source: str, rows: list[dict[str, Any]], config: Preproces
         "duplicates": sum(hashes.values()) - len(hashes),
         "contradictory_labels": len(by_hash) - len({sha for sha, _ in by_hash}),
         "dropped": [{"path": row["path"], "why": row["dropped"]} for row in rows if row["dropped"] is not None],
+        "remarks": remarks(rows),
         "fingerprint": fingerprint([config.size, config.resize, content]),
     }
+
+
+def remarks(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return what the layout found wrong → the pictures, kept or dropped."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row["remark"] is not None:
+            found.setdefault(row["remark"], []).append(row["path"])
+    return found
 
 
 def counts(kept: list[dict[str, Any]], split: str) -> dict[str, int]:

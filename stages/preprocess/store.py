@@ -25,6 +25,7 @@ SCHEMA = pa.schema(
         ("sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("remark", pa.string()),
         ("dropped", pa.string()),
     ]
 )

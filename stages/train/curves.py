@@ -1,19 +1,8 @@
-"""What every training leaves behind: history.csv and its curves."""
+"""The curves that every training leaves behind."""
 
-import csv
 from pathlib import Path
 
-from stages.files import atomic_file
-
-Row = dict[str, float]
-
-
-def write_history(path: Path, rows: list[Row]) -> None:
-    """Write one line for each epoch."""
-    with atomic_file(path) as scratch, scratch.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
+from stages.train.history import Row
 
 
 def draw_curves(path: Path, rows: list[Row], best: Row, title: str) -> None:

@@ -44,14 +44,22 @@ def test_plots_for_dvc_and_for_people(tmp_path: Path) -> None:
 
 def test_a_card_says_what_is_drawn_and_how_sure_it_is() -> None:
     description = Description(
-        name="m", network={"name": "base_cnn"}, plugins=[], labels=["cat", "dog"], size=48, resize="squash",
-        mean=[0.5] * 3, std=[0.5] * 3, dataset="pets", data="abc",
-        trained={"parameters": 10, "best_val_accuracy": 0.5, "config": {"lr": 0.1, "augment": {"hflip": 0.5}}},
+        name="m", plugins=[], labels=["cat", "dog"], size=48, resize="squash", dataset="pets", data="abc",
+        config={"framework": "lightning", "network": {"name": "base_cnn"}, "lr": 0.1, "augment": {"hflip": 0.5}},
+        trained={"parameters": 10, "best_val_accuracy": 0.5},
     )  # fmt: skip
     metrics = summary(Predictions(np.eye(2)[[0, 1, 0]], np.array([0, 1, 1]), ["cat", "dog"]), 10)
     dataset = {"source": "synthetic", "splits": {"test": {"cat": 1, "dog": 2}}, "dropped": [], "duplicates": 0}
+    dataset["remarks"] = {"not JFIF": ["a.jpg", "b.jpg"]}
     text = card(description, metrics, dataset | {"contradictory_labels": 0})
-    for words in ("66.7%", "95 % interval", "drawings", "`augment.hflip` | `0.5`", "cat 1, dog 2"):
+    for words in (
+        "66.7%",
+        "95 % interval",
+        "drawings",
+        "`augment.hflip` | `0.5`",
+        "cat 1, dog 2",
+        "2 have a remark: not JFIF",
+    ):
         assert words in text
 
 

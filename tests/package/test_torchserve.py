@@ -11,7 +11,8 @@ import pytest
 from stages.files import sha256_file
 from stages.package.torchserve import archive
 from stages.preprocess.decode import pixels
-from stages.train.model import classifier
+from stages.train.lightning import native, portable
+from stages.train.model import describe
 from tests.conftest import encoded, photo
 
 LOADER = """
@@ -48,8 +49,12 @@ print(json.dumps(handler.postprocess(handler.inference(handler.preprocess(rows))
 
 @pytest.fixture(scope="module")
 def mar(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model, description = classifier(trained)
-    return archive(model.network, description, "1.0", tmp_path_factory.mktemp("mar"))
+    return pack(trained, tmp_path_factory.mktemp("mar"))
+
+
+def pack(trained: Path, folder: Path) -> Path:
+    model = describe(trained)
+    return archive(portable(trained, model).network, model, "1.0", folder)
 
 
 def test_it_holds_what_is_documented(mar: Path) -> None:
@@ -63,8 +68,6 @@ def test_it_holds_what_is_documented(mar: Path) -> None:
 
 
 def test_it_answers_as_the_network_does_without_this_project(mar: Path, trained: Path, tmp_path: Path) -> None:
-    import torch
-
     with zipfile.ZipFile(mar) as opened:
         opened.extractall(tmp_path / "model")
     image = tmp_path / "image.jpg"
@@ -74,13 +77,11 @@ def test_it_answers_as_the_network_does_without_this_project(mar: Path, trained:
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
-    model, description = classifier(trained)
-    with torch.inference_mode():
-        expected = model(torch.from_numpy(pixels(image.read_bytes(), 48, "squash").copy())[None])[0]
+    description = describe(trained)
+    expected = native(trained, description)(pixels(image.read_bytes(), 48, "squash")[None])[0]
     assert answers[0] == answers[1]
     assert answers[0] == pytest.approx({description.labels[int(expected.argmax())]: float(expected.max())}, abs=1e-5)
 
 
 def test_equal_models_give_equal_archives(mar: Path, trained: Path, tmp_path: Path) -> None:
-    model, description = classifier(trained)
-    assert sha256_file(archive(model.network, description, "1.0", tmp_path)) == sha256_file(mar)
+    assert sha256_file(pack(trained, tmp_path)) == sha256_file(mar)

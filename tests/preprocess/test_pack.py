@@ -47,7 +47,11 @@ def test_the_number_of_workers_changes_nothing(archive: Path, prepared: Path, tm
     config = tree("datasets.kaggle.preprocess.workers=1").datasets["kaggle"].preprocess
     rows = pack(kaggle.entries(archive, tmp_path / "nested"), config, tmp_path)
     assert rows == [
-        {name: value for name, value in row.items() if value is not None or name in ("label", "dropped", "sha256")}
+        {
+            name: value
+            for name, value in row.items()
+            if value is not None or name in ("label", "remark", "dropped", "sha256")
+        }
         for row in pq.read_table(prepared / "manifest.parquet").to_pylist()
     ]
     for name in ("train", "val", "test", "unlabelled"):
@@ -70,16 +74,17 @@ def test_an_unknown_split_lists_those_there_are(prepared: Path) -> None:
 
 
 def test_duplicates_and_contradictions_are_counted() -> None:
-    row = {"split": "train", "dropped": None}
+    row = {"split": "train", "remark": None, "dropped": None}
     rows = [
         row | {"path": "a", "label": "cat", "sha256": "1"},
         row | {"path": "b", "label": "dog", "sha256": "1"},
         row | {"path": "c", "label": "dog", "sha256": "2"},
-        {"path": "d", "label": "dog", "sha256": None, "dropped": "empty"},
+        {"path": "d", "label": "dog", "sha256": None, "remark": "not JFIF", "dropped": "empty"},
     ]
     found = report("pets", "synthetic", rows, tree().datasets["kaggle"].preprocess)
     assert (found["duplicates"], found["contradictory_labels"]) == (1, 1)
     assert found["dropped"] == [{"path": "d", "why": "empty"}]
+    assert found["remarks"] == {"not JFIF": ["d"]}
     assert found["splits"]["train"] == {"cat": 1, "dog": 2}
 
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from stages.errors import UserError
-from stages.registry import NETWORK, modules, source
+from stages.registry import NETWORKS, modules, source
 from stages.train.model import build
 
 
 def names(network: dict[str, object], size: int = 64) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(value.shape) for name, value in build(network, 2, size, []).state_dict().items()}
+    return {name: tuple(value.shape) for name, value in build("lightning", network, 2, size, []).state_dict().items()}
 
 
 def test_base_cnn_has_the_published_names_and_shapes() -> None:
@@ -30,16 +30,16 @@ def test_vgg19_has_the_published_names_and_shapes() -> None:
 
 @pytest.mark.parametrize("size", [48, 64, 96])
 def test_size_reaches_the_network(size: int) -> None:
-    network = build({"name": "base_cnn", "dropout": 0.0}, 5, size, []).eval()
+    network = build("lightning", {"name": "base_cnn", "dropout": 0.0}, 5, size, []).eval()
     assert network(torch.zeros(2, 3, size, size)).shape == (2, 5)
 
 
 def test_pictures_that_are_too_small_are_refused() -> None:
     with pytest.raises(UserError, match="pictures of 32 pixels are too small for base_cnn; it needs 46"):
-        build({"name": "base_cnn"}, 2, 32, [])
+        build("lightning", {"name": "base_cnn"}, 2, 32, [])
 
 
-@pytest.mark.parametrize("module", modules(NETWORK, []).values())
+@pytest.mark.parametrize("module", [module for kind in NETWORKS.values() for module in modules(kind, []).values()])
 def test_a_network_file_imports_nothing_of_the_project(module: str) -> None:
     tree = ast.parse(source(module).read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

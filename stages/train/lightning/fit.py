@@ -3,9 +3,6 @@
 import logging
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +15,13 @@ from stages.console import console
 from stages.errors import first_line
 from stages.machine import cores
 from stages.preprocess.store import Store
-from stages.registry import NETWORK, load
-from stages.schema import Train
-from stages.train.data import Data
+from stages.registry import NETWORKS, load
+from stages.schema import Lightning
+from stages.train.history import Report, Row, Trained, exhausted, tell
+from stages.train.lightning.data import Data
+from stages.train.lightning.module import LitClassifier
+from stages.train.lightning.weights import initialise
 from stages.train.model import build
-from stages.train.module import LitClassifier
-from stages.train.weights import initialise
-
-Row = dict[str, float]
-Report = Callable[[Row], None]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A network with its best epoch's weights, and every epoch's metrics."""
-
-    network: nn.Module
-    history: list[Row]
-    best: Row
 
 
 class History(Callback):
@@ -57,14 +43,7 @@ class History(Callback):
         row = {"epoch": trainer.current_epoch + 1, **means, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
         self.rows.append(row)
         self.report(row)
-        self.tell(row, pl_module.train_sums.count, int(trainer.max_epochs or 0))
-
-    def tell(self, row: Row, images: int, epochs: int) -> None:
-        """Print the epoch's line: metrics, images a second, time left."""
-        seconds = time.monotonic() - self.began
-        left = timedelta(seconds=round(seconds * (epochs - row["epoch"])))
-        metrics = "  ".join(f"{name} {row[name]:.4f}" for name in row if name not in ("epoch", "lr"))
-        console.print(f"epoch {row['epoch']:.0f}/{epochs}  {metrics}  {images / seconds:,.0f} images/s  {left} left")
+        tell(row, int(trainer.max_epochs or 0), pl_module.train_sums.count, self.began)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the checkpoint keeps."""
@@ -75,17 +54,17 @@ class History(Callback):
         self.rows = state_dict["rows"]
 
 
-def prepare(config: Train, store: Store, plugins: list[str]) -> nn.Module:
+def prepare(config: Lightning, store: Store, plugins: list[str]) -> nn.Module:
     """Return the network as training begins with it; what is wrong with network or weights shows here."""
     quieten()
     torch.set_num_threads(config.threads or cores())
     pl.seed_everything(config.seed, verbose=False)
-    network = build(config.network, len(store.labels), store.size, plugins)
-    initialise(network, config.weights, load(NETWORK, str(config.network["name"]), plugins))
+    network: nn.Module = build(config.framework, config.network, len(store.labels), store.size, plugins)
+    initialise(network, config.weights, load(NETWORKS[config.framework], str(config.network["name"]), plugins))
     return network
 
 
-def train(network: nn.Module, config: Train, store: Store, scratch: Path, report: Report) -> Trained:
+def train(network: nn.Module, config: Lightning, store: Store, scratch: Path, report: Report) -> Trained:
     """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
     history = History(report)
     last = scratch / "last.ckpt"
@@ -117,16 +96,6 @@ def rows_so_far(last: Path) -> list[Row]:
     return rows
 
 
-def exhausted(rows: list[Row], config: Train) -> bool:
-    """Return whether a killed run had trained all its epochs, or used up its patience."""
-    if not rows:
-        return False
-    mode, _, name = config.monitor.partition(".")
-    values = [row[name] for row in rows]
-    since = len(rows) - 1 - values.index(min(values) if mode == "min" else max(values))
-    return len(rows) >= config.epochs or 0 < config.patience <= since
-
-
 def quieten() -> None:
     """Silence Lightning's advertisements, and advice that does not apply to a packed store."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -134,7 +103,7 @@ def quieten() -> None:
         warnings.filterwarnings("ignore", advice)
 
 
-def make_module(network: nn.Module, config: Train) -> LitClassifier:
+def make_module(network: nn.Module, config: Lightning) -> LitClassifier:
     """Wrap a network for training: memory format, compilation."""
     on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
     channels_last = config.channels_last == "always" or (config.channels_last == "auto" and on_gpu)
@@ -145,7 +114,7 @@ def make_module(network: nn.Module, config: Train) -> LitClassifier:
     return LitClassifier(network, config)
 
 
-def make_trainer(config: Train, scratch: Path, history: History) -> pl.Trainer:
+def make_trainer(config: Lightning, scratch: Path, history: History) -> pl.Trainer:
     """Return Lightning's trainer as the config asks for it."""
     return pl.Trainer(
         accelerator=config.accelerator,
@@ -164,7 +133,7 @@ def make_trainer(config: Train, scratch: Path, history: History) -> pl.Trainer:
     )
 
 
-def precision(config: Train) -> Any:
+def precision(config: Lightning) -> Any:
     """Return the precision; `auto` is bf16 where the GPU has it."""
     if config.precision != "auto":
         return config.precision
@@ -172,7 +141,7 @@ def precision(config: Train) -> Any:
     return "bf16-mixed" if on_gpu else "32-true"
 
 
-def callbacks(config: Train, scratch: Path, history: History) -> list[Callback]:
+def callbacks(config: Lightning, scratch: Path, history: History) -> list[Callback]:
     """Return history, early stopping, averaging and the two checkpoints: the best weights, and the last state."""
     mode, _, monitor = config.monitor.partition(".")
     chosen: list[Callback] = [RichProgressBar(), history]

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from stages.train.model import Classifier, Input
-from stages.train.module import Sums, make_optimizer, make_schedule
+from stages.train.lightning.model import Classifier, Input
+from stages.train.lightning.module import Sums, make_optimizer, make_schedule
 from tests.conftest import tree
 
 TRAIN = tree().models["base_cnn"].train

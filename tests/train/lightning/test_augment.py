@@ -3,7 +3,7 @@ from dataclasses import replace
 import torch
 
 from stages.schema import Augment
-from stages.train.augment import active, augment, warp
+from stages.train.lightning.augment import active, augment, warp
 
 OFF = Augment(p=1.0, hflip=0.0, rotation=0.0, crop=1.0, brightness=0.0, contrast=0.0)
 IMAGES = torch.rand(16, 3, 20, 20, generator=torch.Generator().manual_seed(0))

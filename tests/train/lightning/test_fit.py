@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from stages.preprocess.store import Store
-from stages.schema import Augment, Train
-from stages.train.lightning import Row, Trained, prepare, train
+from stages.schema import Augment, Lightning
+from stages.train.history import Row, Trained
+from stages.train.lightning import prepare, train
 from tests.conftest import tree
 
 AUGMENT = Augment(p=0.8, hflip=0.5, rotation=10.0, crop=0.8, brightness=0.2, contrast=0.2)
@@ -18,7 +19,7 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing of ours runs after it."""
 
 
-def fit(store: Path, scratch: Path, config: Train = CONFIG, die_after: int = 0) -> Trained:
+def fit(store: Path, scratch: Path, config: Lightning = CONFIG, die_after: int = 0) -> Trained:
     """Train; die once so many epochs have been reported."""
 
     def report(row: Row) -> None:
@@ -47,7 +48,7 @@ def test_history_has_a_row_for_each_epoch(unbroken: Trained) -> None:
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_the_kept_weights_are_the_best_epochs(ema: float, prepared: Path, tmp_path: Path) -> None:
-    from stages.train.module import LitClassifier
+    from stages.train.lightning.module import LitClassifier
 
     found = fit(prepared, tmp_path, replace(CONFIG, ema=ema))
     module = LitClassifier(found.network, CONFIG).eval()

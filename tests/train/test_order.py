@@ -1,12 +1,8 @@
-from pathlib import Path
-
 import numpy as np
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.preprocess.store import Store
-from stages.train.data import Order, loader
+from stages.train.order import Order
 
 
 @given(st.integers(1, 200), st.integers(1, 32), st.integers(0, 9))
@@ -31,11 +27,3 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
 
 def test_validation_is_in_order() -> None:
     assert np.concatenate(list(Order(10, 3))).tolist() == list(range(10))
-
-
-def test_batches_are_raw_pixels(prepared: Path) -> None:
-    split = Store(prepared).split("val")
-    images, labels = next(iter(loader(split, 4)))
-    assert images.dtype == torch.uint8
-    assert tuple(images.shape) == (4, 48, 48, 3)
-    assert labels.tolist() == split.labels[:4].tolist()

@@ -1,6 +1,5 @@
 """The one LightningModule: any network of the registry, cross-entropy, an optimiser and a schedule from config."""
 
-import math
 from functools import partial
 from typing import Any
 
@@ -8,12 +7,13 @@ import pytorch_lightning as pl
 import torch.nn.functional as functional
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR
 
-from stages.schema import Train
-from stages.train.augment import active, augment
-from stages.train.data import Batch
-from stages.train.model import Input
+from stages.schema import Lightning
+from stages.train.lightning.augment import active, augment
+from stages.train.lightning.data import Batch
+from stages.train.lightning.model import Input
+from stages.train.schedule import factor
 
 
 class Sums:
@@ -40,7 +40,7 @@ class Sums:
 class LitClassifier(pl.LightningModule):
     """Trains a network on batches of raw pixels."""
 
-    def __init__(self, network: nn.Module, config: Train) -> None:
+    def __init__(self, network: nn.Module, config: Lightning) -> None:
         super().__init__()
         self.network = network
         self.config = config
@@ -93,7 +93,7 @@ class LitClassifier(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def make_optimizer(network: nn.Module, config: Train) -> Optimizer:
+def make_optimizer(network: nn.Module, config: Lightning) -> Optimizer:
     """Return the optimiser over the parameters that train."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     options = config.optimizer
@@ -104,17 +104,6 @@ def make_optimizer(network: nn.Module, config: Train) -> Optimizer:
     return kind(parameters, lr=config.lr, betas=betas, weight_decay=options.weight_decay)
 
 
-def make_schedule(optimizer: Optimizer, config: Train, steps: int) -> LRScheduler:
-    """Return the learning rate over `steps` steps: a linear warm-up, then constant or half a cosine; or one cycle."""
-    if config.schedule == "onecycle":
-        return OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps, pct_start=config.warmup or 0.3)
-    warm = int(config.warmup * steps)
-
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / (warm + 1)
-        if config.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-        return 1.0
-
-    return LambdaLR(optimizer, factor)
+def make_schedule(optimizer: Optimizer, config: Lightning, steps: int) -> LambdaLR:
+    """Return the learning rate over `steps` steps."""
+    return LambdaLR(optimizer, lambda step: factor(config.schedule, config.warmup, step, steps))

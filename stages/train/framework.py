@@ -1,0 +1,53 @@
+"""What a framework offers the stages: a package in `stages/train/`, named by `framework:` in a model's YAML."""
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from stages.preprocess.store import Images, Store
+from stages.schema import Train
+from stages.train.history import Report, Trained
+from stages.train.model import Description, Probabilities, State, describe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Native(Protocol):
+    """A trained model, in the framework that trained it."""
+
+    def __call__(self, images: Images) -> Probabilities:
+        """Return the probability of every class (N x C) of raw pixels (uint8, N x H x W x 3)."""
+
+
+class Framework(Protocol):
+    """The functions of `stages.train.lightning` and `stages.train.keras`; importing either takes seconds."""
+
+    def prepare(self, config: Train, store: Store, plugins: list[str]) -> Any:
+        """Return the network as training begins with it; what is wrong with network or weights shows here."""
+
+    def train(self, network: Any, config: Train, store: Store, scratch: Path, report: Report) -> Trained:
+        """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
+
+    def state(self, network: Any) -> State:
+        """Return the network's weights by name."""
+
+    def parameters(self, network: Any) -> int:
+        """Return how many numbers training may change."""
+
+    def native(self, folder: Path, description: Description) -> Native:
+        """Open a trained model."""
+
+    def portable(self, folder: Path, description: Description) -> "nn.Module":
+        """Return a trained model as one PyTorch module, raw pixels to probabilities, ready for export."""
+
+
+def framework(name: str) -> Framework:
+    """Import a framework."""
+    return cast(Framework, importlib.import_module(f"stages.train.{name}"))
+
+
+def native(folder: Path) -> tuple[Native, Description]:
+    """Open a trained model in the framework that trained it."""
+    description = describe(folder)
+    return framework(description.framework).native(folder, description), description

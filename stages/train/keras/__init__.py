@@ -1,0 +1,60 @@
+"""Keras, as `framework: keras` in a model's YAML. Each function chooses the backend, then imports what uses it."""
+
+from pathlib import Path
+from typing import Any
+
+from stages.preprocess.store import Store
+from stages.schema import Keras
+from stages.train.framework import Native
+from stages.train.history import Report, Trained
+from stages.train.keras import backend
+from stages.train.model import Description, State
+
+
+def prepare(config: Keras, store: Store, plugins: list[str]) -> Any:
+    """Return the network as training begins with it, compiled."""
+    backend.choose(config.backend, config.threads)
+    from stages.train.keras import fit
+
+    return fit.prepare(config, store, plugins)
+
+
+def train(network: Any, config: Keras, store: Store, scratch: Path, report: Report) -> Trained:
+    """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
+    from stages.train.keras import fit
+
+    return fit.train(network, config, store, scratch, report)
+
+
+def state(network: Any) -> State:
+    """Return the network's weights by name."""
+    from stages.train.keras import model
+
+    return model.state(network)
+
+
+def parameters(network: Any) -> int:
+    """Return how many numbers training has found, or was given."""
+    from stages.train.keras import model
+
+    return model.parameters(network)
+
+
+def native(folder: Path, description: Description) -> Native:
+    """Open a trained model in the backend that trained it."""
+    backend.choose(str(description.config["backend"]), int(description.config["threads"]))
+    from stages.train.keras import model
+
+    return model.native(folder, description)
+
+
+def portable(folder: Path, description: Description) -> Any:
+    """Return a trained model as one PyTorch module, whichever backend trained it."""
+    backend.choose("torch")
+    import keras
+
+    from stages.train.keras import model
+    from stages.train.keras.portable import Portable
+
+    with keras.device("cpu:0"):
+        return Portable(model.served(model.restore(folder, description))).eval()

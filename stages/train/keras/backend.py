@@ -1,0 +1,89 @@
+"""Which backend Keras computes with: chosen before Keras is imported, since it cannot be changed afterwards."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stages.errors import UserError
+from stages.machine import cores
+
+APART = "start another, or sweep with hydra/launcher=joblib"
+
+
+def choose(name: str, threads: int = 0) -> None:
+    """Choose the backend and its CPU threads (0: one for each core)."""
+    if importlib.util.find_spec(name) is None:
+        raise UserError(f"backend {name}: the package is not installed; install it, or say tensorflow or torch")
+    chosen = sys.modules["keras"].backend.backend() if "keras" in sys.modules else name
+    if chosen != name:
+        raise UserError(f"backend {name}: this process computes with {chosen} already; {APART}")
+    os.environ["KERAS_BACKEND"] = name
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    set_threads(name, threads or cores())
+
+
+def set_threads(name: str, threads: int) -> None:
+    """Bound the CPU threads; TensorFlow takes them only before its first operation."""
+    if name == "tensorflow":
+        with quiet():
+            import tensorflow
+
+        known = tensorflow.config.threading
+        if threads == known.get_intra_op_parallelism_threads():
+            return
+        try:
+            known.set_intra_op_parallelism_threads(threads)
+            known.set_inter_op_parallelism_threads(threads)
+        except RuntimeError as error:
+            raise UserError(f"threads {threads}: this process computes with another number already; {APART}") from error
+    elif name == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def make_deterministic(name: str) -> None:
+    """Let a GPU compute the same numbers on every run."""
+    if name == "torch":
+        import torch
+
+        torch.use_deterministic_algorithms(True)
+    elif name == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+    else:
+        raise UserError(
+            f"deterministic: {name} has no such switch; say false, or XLA_FLAGS=--xla_gpu_deterministic_ops=true"
+        )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Swallow what TensorFlow's C++ says on stderr while it loads; no setting of its own does."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def gpu(name: str) -> bool:
+    """Return whether the backend sees a GPU."""
+    if name == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    if name == "tensorflow":
+        import tensorflow
+
+        return bool(tensorflow.config.list_physical_devices("GPU"))
+    import jax  # type: ignore[import-not-found,unused-ignore]
+
+    return str(jax.default_backend()) == "gpu"

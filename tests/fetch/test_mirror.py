@@ -1,0 +1,148 @@
+"""A mirror in real object stores on loopback: moto's S3 server and a GCS emulator."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.errors import UserError
+from stages.fetch import mirror, origin
+from stages.fetch.layout import layout
+from stages.fetch.layouts import petimages
+from stages.schema import Fetch, Synthetic
+
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"  # read as gcsfs is imported: the emulator speaks no gRPC
+SPEC = Synthetic(images=4, unlabelled=0, corrupt=0, smallest=48, largest=64)
+PUBLISHED = layout({"name": "petimages"}, [])
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def gcs() -> Iterator[str]:
+    from gcp_storage_emulator.server import create_server
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket="pets")
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["s3", "gs"])
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return a bucket's folder; the clients are told where the store is as users tell them, by the environment."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    if request.param == "gs":
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", request.getfixturevalue("gcs"))
+        monkeypatch.setenv("FSSPEC_GS_TOKEN", "anon")
+    else:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("s3"))
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        import boto3
+
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="pets")
+    import fsspec
+
+    fsspec.config.set_conf_env(fsspec.config.conf)
+    for kind in ("s3", "gs"):
+        fsspec.get_filesystem_class(kind).clear_instance_cache()
+    return f"{request.param}://pets/{request.node.name}"
+
+
+class Site(BaseHTTPRequestHandler):
+    """A web site that counts what is asked of it."""
+
+    files: dict[str, bytes]
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        content = self.files.get(self.path)
+        self.send_response(404 if content is None else 200)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+        self.wfile.write(content or b"")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Serve a drawn archive under its earlier name only."""
+    drawn = petimages.draw(tmp_path, SPEC, seed=1)
+    Site.files, Site.asked = {"/kagglecatsanddogs_3367a.zip": drawn.read_bytes()}, []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", Site.asked
+        server.shutdown()
+
+
+def fetch(base: str, bucket: str | None, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Bring the archive as a project at this place would; return it."""
+    monkeypatch.setattr(origin, "project", lambda: project)
+    folder = project / "raw"
+    folder.mkdir(parents=True)
+    url, also = f"{base}/kagglecatsanddogs_5340.zip", ["kagglecatsanddogs_3367a.zip"]
+    config = Fetch(layout={"name": "petimages"}, url=url, also=also, mirror=bucket, sha256=None)
+    return origin.bring(config, PUBLISHED, folder)
+
+
+def test_it_is_put_there_once_and_then_comes_from_there(
+    bucket: str, site: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, asked = site
+    first = fetch(base, bucket, tmp_path / "one", monkeypatch)
+    assert asked == ["/kagglecatsanddogs_5340.zip", "/kagglecatsanddogs_3367a.zip"]
+    assert mirror.exists(f"{bucket}/kagglecatsanddogs_5340.zip"), "under the name it is asked for by"
+    second = fetch(base, bucket, tmp_path / "two", monkeypatch)
+    assert len(asked) == 2, "the second project asks the bucket alone"
+    assert second.read_bytes() == first.read_bytes()
+    assert second.name == "kagglecatsanddogs_5340.zip"
+
+
+def test_without_a_mirror_the_next_address_is_tried(
+    site: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, asked = site
+    assert fetch(base, None, tmp_path / "p", monkeypatch).name == "kagglecatsanddogs_3367a.zip"
+    assert len(asked) == 2
+
+
+def test_a_bucket_that_does_not_exist_is_named(
+    bucket: str, site: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = bucket.replace("://pets/", "://no-such-bucket/")
+    with pytest.raises(UserError, match=r"fetch\.mirror .*no-such-bucket.*does the bucket exist"):
+        fetch(site[0], nowhere, tmp_path / "p", monkeypatch)
+
+
+def test_what_is_no_such_archive_is_not_mirrored(
+    bucket: str, site: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Site.files = {"/kagglecatsanddogs_5340.zip": b"<html>Please log in</html>"}
+    with pytest.raises(UserError, match="not a zip archive"):
+        fetch(site[0], bucket, tmp_path / "p", monkeypatch)
+    assert not mirror.exists(f"{bucket}/kagglecatsanddogs_5340.zip")
+
+
+def test_a_folder_is_kept_under_the_name_it_is_packed_under() -> None:
+    assert mirror.address("s3://b/d/", "/home/me/PetImages") == "s3://b/d/PetImages.zip"
