@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from bento.desk import Busy, UnknownModel, desk
@@ -121,11 +121,10 @@ ROUTES = [
 ]
 
 
-class Protocol(Route):
+class Protocol(BaseRoute):
     """Everything under /v2, as an application of its own: its errors have a shape of their own."""
 
     def __init__(self) -> None:
-        super().__init__(PREFIX, server)
         self.inner = Starlette(routes=ROUTES, exception_handlers=ERRORS)
         self.inner.router.redirect_slashes = False
 

@@ -39,8 +39,10 @@ def export(trained: Path, images: Images, folder: Path) -> Answered:
     """Write `model.savedmodel/` and `model.keras` into the folder, in another process; return its answers."""
     np.save(folder / PIXELS, images)
     command = [sys.executable, "-m", "stages.package.keras", str(trained), str(folder)]
-    found = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": found}, capture_output=True, text=True, check=False)
+    modules = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": modules}, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise UserError(f"{trained.name}: TensorFlow could not export it:\n{done.stderr.strip()[-2000:]}")
     with np.load(folder / ANSWERS) as found:

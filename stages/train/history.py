@@ -1,6 +1,7 @@
 """The rows of metrics that a training leaves, whatever the framework: what they say, and what follows from them."""
 
 import csv
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,9 +32,10 @@ class Trained:
 
 
 def best(rows: list[Row], config: Train) -> Row:
-    """Return the row of the epoch whose weights are kept; the first of equals."""
+    """Return the row of the epoch whose weights are kept; the first of equals. Not a number is the worst of all."""
     mode, _, name = config.monitor.partition(".")
-    return (min if mode == "min" else max)(rows, key=lambda row: row[name])
+    sign = 1 if mode == "min" else -1
+    return min(rows, key=lambda row: math.inf if math.isnan(row[name]) else sign * row[name])
 
 
 def exhausted(rows: list[Row], config: Train) -> bool:

@@ -34,7 +34,7 @@ def state(network: Any) -> State:
 
 
 def parameters(network: Any) -> int:
-    """Return how many numbers training has found, or was given."""
+    """Return how many numbers training may change."""
     from stages.train.keras import model
 
     return model.parameters(network)

@@ -87,16 +87,16 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
     """The learning rate of every step, looked up: every backend computes the same."""
 
     def __init__(self, rates: list[float]) -> None:
-        self.rates = rates
+        self.rates = np.asarray(rates, "float32")
 
     def __call__(self, step: Any) -> Any:
         """Return the rate of a step; the last one stays."""
-        rates = keras.ops.convert_to_tensor(self.rates, "float32")
+        rates = keras.ops.convert_to_tensor(self.rates)
         return keras.ops.take(rates, keras.ops.minimum(keras.ops.cast(step, "int32"), len(self.rates) - 1))
 
     def get_config(self) -> dict[str, Any]:
         """Return what Keras writes down of it."""
-        return {"rates": self.rates}
+        return {"rates": self.rates.tolist()}
 
 
 def make_optimizer(config: Keras, steps: int) -> keras.optimizers.Optimizer:

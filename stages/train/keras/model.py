@@ -27,7 +27,7 @@ def state(network: keras.Model) -> State:
 
 
 def parameters(network: keras.Model) -> int:
-    """Return how many numbers training has found, or was given."""
+    """Return how many numbers training may change."""
     return sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
 
 

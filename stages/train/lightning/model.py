@@ -53,8 +53,8 @@ def state(network: nn.Module) -> State:
 
 
 def parameters(network: nn.Module) -> int:
-    """Return how many numbers training has found, or was given."""
-    return sum(parameter.numel() for parameter in network.parameters())
+    """Return how many numbers training may change."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 def restore(folder: Path, description: Description) -> nn.Module:
