@@ -1,14 +1,15 @@
 """Names in YAML → modules. A file in the kind's package, or a module named in `plugins:`, is one entry.
 
-A network is a module that defines `build` (PyTorch) or `keras_model`, a layout one that defines `entries`;
-their keyword-only arguments are the keys that YAML may set. They are read without being imported, so that a
-typo is answered before a framework is loaded.
+A network is a module that defines `build` (PyTorch) or `keras_model`, a layout one that defines `entries` (and
+`collect`, where it is a table); their keyword-only arguments are the keys that YAML may set. They are read without
+being imported, so that a typo is answered before a framework is loaded.
 """
 
 import ast
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,18 +20,19 @@ from stages.errors import UserError, choose, nearest
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of named part: the package its files live in and the function that marks one."""
+    """A kind of named part: the package its files live in, the function that marks one, and others with keys."""
 
     name: str
     package: str
     entry: str
+    others: tuple[str, ...] = ()
 
 
 NETWORKS = {  # by framework
     "lightning": Kind("network", "stages.train.networks", "build"),
     "keras": Kind("network", "stages.train.networks", "keras_model"),
 }
-LAYOUT = Kind("layout", "stages.fetch.layouts", "entries")
+LAYOUT = Kind("layout", "stages.fetch.layouts", "entries", ("collect",))
 
 TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,), "str": (str,)}
 
@@ -47,7 +49,7 @@ def modules(kind: Kind, plugins: list[str]) -> dict[str, str]:
     """Return name → dotted module of every entry of a kind: the package's files, then the plugins'."""
     folder = source(kind.package).parent
     own = [f"{kind.package}.{file.stem}" for file in sorted(folder.glob("[!_]*.py"))]
-    found = (module for module in (*own, *plugins) if entry_of(kind, module) is not None)
+    found = (module for module in (*own, *plugins) if defined(module, [kind.entry]))
     return {module.rpartition(".")[2]: module for module in found}
 
 
@@ -64,10 +66,10 @@ def source(module: str) -> Path:
     return Path(spec.origin)
 
 
-def entry_of(kind: Kind, module: str) -> ast.FunctionDef | None:
-    """Return the definition that makes a module an entry of this kind, read from its source."""
+def defined(module: str, names: Iterable[str]) -> dict[str, ast.FunctionDef]:
+    """Return those of the named functions that a module defines, read from its source."""
     body = ast.parse(source(module).read_text(encoding="utf-8")).body
-    return next((node for node in body if isinstance(node, ast.FunctionDef) and node.name == kind.entry), None)
+    return {node.name: node for node in body if isinstance(node, ast.FunctionDef) and node.name in names}
 
 
 def module_of(kind: Kind, name: str, plugins: list[str], where: str) -> str:
@@ -87,14 +89,13 @@ def load(kind: Kind, name: str, plugins: list[str]) -> ModuleType:
 
 
 def options(kind: Kind, module: str) -> dict[str, Option]:
-    """Return the keyword-only arguments of a module's entry, read from its source."""
-    entry = entry_of(kind, module)
-    if entry is None:
-        raise UserError(f"{module}: a {kind.name} must define {kind.entry}()")
-    pairs = zip(entry.args.kwonlyargs, entry.args.kw_defaults, strict=True)
+    """Return the keyword-only arguments of a module's functions, read from its source."""
+    functions = defined(module, (kind.entry, *kind.others)).values()
+    arguments = [function.args for function in functions]
     return {
         arg.arg: Option(ast.unparse(arg.annotation) if arg.annotation else "", default is None)
-        for arg, default in pairs
+        for found in arguments
+        for arg, default in zip(found.kwonlyargs, found.kw_defaults, strict=True)
     }
 
 

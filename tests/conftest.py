@@ -13,6 +13,7 @@ from PIL import Image
 
 from stages.config import compose, typed
 from stages.schema import Synthetic, Train, Tree
+from tests.stores import bucket, gcs, s3  # noqa: F401  # fixtures
 
 if TYPE_CHECKING:
     from stages.preprocess.store import Store

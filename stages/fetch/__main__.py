@@ -1,7 +1,8 @@
 """`python -m stages.fetch dataset=NAME`: the published archive, or a drawn one in its layout, checked and recorded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from stages.console import console
 from stages.door import Job, door
@@ -9,10 +10,12 @@ from stages.fetch import archive
 from stages.fetch.download import public
 from stages.fetch.layout import Layout, layout
 from stages.fetch.origin import bring
-from stages.fetch.subset import subset
+from stages.fetch.subset import Labelled, subset
 from stages.files import sha256_file, write_json
 from stages.place import RAW
 from stages.schema import Fetch
+
+T = TypeVar("T", bound=Labelled)
 
 
 @door("fetch", picks="dataset")
@@ -22,7 +25,7 @@ def main(job: Job) -> None:
     published = layout(fetch.layout, job.tree.plugins)
     with job.place.write(RAW, job.name) as folder:
         file = bring(fetch, published, folder)
-        file = limited(fetch, published, file, folder)
+        file = (collected if published.tabular else limited)(fetch, published, file, folder)
         size = file.stat().st_size
         record = {
             "file": file.name,
@@ -34,13 +37,25 @@ def main(job: Job) -> None:
     console.print(f"fetched {job.name}: {record['file']}, {size / 2**20:.1f} MB")
 
 
+def collected(fetch: Fetch, published: Layout, file: Path, folder: Path) -> Path:
+    """Return an archive of the pictures that a table names, of those rows that `limit` keeps."""
+    archived = published.collect(file, folder, lambda rows: chosen(rows, fetch))
+    published.entries(archived, folder / "nested")
+    return archived
+
+
+def chosen(found: Sequence[T], fetch: Fetch) -> list[T]:
+    """Return what `limit` keeps."""
+    return list(found) if fetch.limit is None else subset(found, fetch.limit, fetch.seed)
+
+
 def limited(fetch: Fetch, published: Layout, file: Path, folder: Path) -> Path:
     """Check that the archive holds what the layout expects, and repack it where `limit` keeps fewer."""
     scratch = folder / "nested"
     entries = published.entries(file, scratch)
     if fetch.limit is not None:
         reader = archive.Reader()
-        kept = subset(entries, fetch.limit, fetch.seed)
+        kept = chosen(entries, fetch)
         repacked = folder / f"limit-{fetch.limit}.zip"
         archive.pack(repacked, readable(reader, kept))
         file.unlink()

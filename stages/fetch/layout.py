@@ -1,5 +1,7 @@
 """A published layout, opened as the config names it: a file in `stages/fetch/layouts/` and its keys."""
 
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -10,27 +12,50 @@ from stages.fetch.archive import Entry
 from stages.registry import LAYOUT, load, selected
 from stages.schema import Synthetic
 
+Choose = Callable[[Sequence[Any]], list[Any]]
+
 
 @dataclass(frozen=True)
 class Layout:
-    """What the published files look like."""
+    """What the published files look like: an archive of pictures, or a table of where they lie."""
 
     name: str
     module: ModuleType
     keys: dict[str, Any]
 
+    @property
+    def tabular(self) -> bool:
+        """Whether it is a table, whose pictures have to be collected."""
+        return hasattr(self.module, "collect")
+
     def entries(self, raw: Path, scratch: Path) -> list[Entry]:
         """Return every picture of an archive, or raise a UserError where none is labelled."""
-        found: list[Entry] = self.module.entries(raw, scratch, **self.keys)
+        found: list[Entry] = self.module.entries(raw, scratch, **self._keys(self.module.entries))
         if not any(entry.label for entry in found):
             expected = self.module.EXPECTED
             raise UserError(f"{raw.name}: no labelled picture in it; layout {self.name} expects {expected}")
         return found
 
+    def check(self, published: Path, scratch: Path) -> None:
+        """Raise a UserError where a file is not of this layout."""
+        if self.tabular:
+            self.module.items(published)
+        else:
+            self.entries(published, scratch)
+
+    def collect(self, published: Path, folder: Path, choose: Choose) -> Path:
+        """Return an archive of what the chosen rows of a table name."""
+        archive: Path = self.module.collect(published, folder, choose, **self._keys(self.module.collect))
+        return archive
+
     def draw(self, folder: Path, spec: Synthetic, seed: int) -> Path:
         """Draw pictures into an archive of this layout."""
         drawn: Path = self.module.draw(folder, spec, seed)
         return drawn
+
+    def _keys(self, function: Callable[..., Any]) -> dict[str, Any]:
+        """Return the keys that are arguments of this function."""
+        return {name: self.keys[name] for name in inspect.signature(function).parameters if name in self.keys}
 
 
 def layout(given: dict[str, Any], plugins: list[str]) -> Layout:

@@ -46,7 +46,7 @@ def mirrored(fetch: Fetch, published: Layout, folder: Path) -> Path:
     there = mirror.address(str(fetch.mirror), fetch.url)
     if not mirror.exists(there):
         file = published_file(fetch, folder)
-        published.entries(file, folder / "nested")
+        published.check(file, folder / "nested")
         mirror.upload(file, there)
         return file
     return remote([there], fetch.sha256, folder)

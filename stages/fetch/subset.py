@@ -3,8 +3,22 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
-from stages.fetch.archive import Entry
+
+class Labelled(Protocol):
+    """A picture or a row that names one."""
+
+    @property
+    def path(self) -> str:
+        """Its published path."""
+
+    @property
+    def label(self) -> str | None:
+        """Its class, None where it has none."""
+
+
+L = TypeVar("L", bound=Labelled)
 
 
 def lot(seed: int, name: str) -> str:
@@ -23,7 +37,7 @@ def shares(counts: dict[str, int], total: int) -> dict[str, int]:
     return given
 
 
-def subset(entries: Sequence[Entry], limit: int, seed: int) -> list[Entry]:
+def subset(entries: Sequence[L], limit: int, seed: int) -> list[L]:
     """Return `limit` labelled entries, the same share of every class, and that share of the unlabelled ones."""
     labels = [entry.label for entry in entries if entry.label is not None]
     if limit >= len(labels):
@@ -31,8 +45,8 @@ def subset(entries: Sequence[Entry], limit: int, seed: int) -> list[Entry]:
     room: Counter[str | None] = Counter(shares(Counter(labels), limit))
     room[None] = (len(entries) - len(labels)) * limit // len(labels)
     chosen = set()
-    for entry in sorted(entries, key=lambda entry: lot(seed, entry.path)):
+    for number, entry in sorted(enumerate(entries), key=lambda pair: lot(seed, pair[1].path)):
         if room[entry.label] > 0:
             room[entry.label] -= 1
-            chosen.add(entry)
-    return [entry for entry in entries if entry in chosen]
+            chosen.add(number)
+    return [entry for number, entry in enumerate(entries) if number in chosen]

@@ -4,9 +4,8 @@ Threads, not processes: Pillow and hashlib work outside Python's lock, and no pi
 """
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -18,13 +17,13 @@ import numpy as np
 from stages.console import progress
 from stages.fetch.archive import Entry, Reader, Unreadable
 from stages.machine import cores
+from stages.parallel import ordered
 from stages.preprocess.decode import Pixels, Undecodable, fit, header, render
 from stages.preprocess.split import NAMES, UNLABELLED, assign
 from stages.preprocess.store import Writer
 from stages.schema import Preprocess
 
 AHEAD = 8
-T = TypeVar("T")
 R = TypeVar("R")
 
 
@@ -56,17 +55,6 @@ def picture(reader: Reader, size: int, resize: str, entry: Entry) -> Picture:
         return Picture(np.asarray(fit(render(image, size), size, resize)), width, height)
     except (Unreadable, Undecodable) as error:
         return Picture(None, dropped=str(error))
-
-
-def ordered(pool: Executor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
-    """Yield function(item) in order, with at most `ahead` items under way: a slow writer bounds the memory."""
-    waiting: deque[Future[R]] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def pack(entries: list[Entry], config: Preprocess, folder: Path) -> list[dict[str, Any]]:
