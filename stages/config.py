@@ -7,9 +7,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+from stages.checks import check
 from stages.errors import UserError, choose, nearest
-from stages.registry import LAYOUT, NETWORKS, check_options
-from stages.schema import FRAMEWORKS, Model, Tree, check_ranges
+from stages.schema import FRAMEWORKS, Model, Tree
 
 CODE = Path(__file__).resolve().parents[1]
 CONF = CODE / "conf"
@@ -46,12 +46,7 @@ def typed(config: DictConfig) -> Tree:
         raise UserError(explain(error)) from error
     assert isinstance(values, dict)
     tree = merge({str(name): value for name, value in values.items() if name not in SELECTORS})
-    check_ranges(tree)
-    check_splits(tree)
-    check_pictures(tree)
-    check_mirrors(tree)
-    check_batches(tree)
-    check_names(tree)
+    check(tree)
     return tree
 
 
@@ -105,50 +100,3 @@ def complaint(error: Exception) -> str:
 def siblings(parent: Any) -> list[str]:
     """Return the keys that a config node has."""
     return [str(name) for name in parent] if parent is not None else []
-
-
-def check_splits(tree: Tree) -> None:
-    """Raise a UserError for fractions that do not sum to 1."""
-    for name, dataset in tree.datasets.items():
-        split = dataset.preprocess.split
-        total = split.train + split.val + split.test
-        if abs(total - 1) > 1e-6:
-            parts = f"train {split.train} + val {split.val} + test {split.test}"
-            raise UserError(f"datasets.{name}.preprocess.split: {parts} = {total:g}; the fractions must sum to 1")
-
-
-def check_pictures(tree: Tree) -> None:
-    """Raise a UserError for drawn pictures whose smallest side is the largest."""
-    for name, dataset in tree.datasets.items():
-        drawn = dataset.fetch.synthetic
-        if drawn.smallest > drawn.largest:
-            where = f"datasets.{name}.fetch.synthetic"
-            raise UserError(f"{where}: smallest {drawn.smallest} is more than largest {drawn.largest}")
-
-
-def check_mirrors(tree: Tree) -> None:
-    """Raise a UserError for a mirror that is not a bucket."""
-    for name, dataset in tree.datasets.items():
-        mirror = dataset.fetch.mirror
-        if mirror is not None and not mirror.startswith(("s3://", "gs://")):
-            raise UserError(f"datasets.{name}.fetch.mirror: {mirror!r} is no bucket; say s3://bucket/folder or gs://…")
-
-
-def check_batches(tree: Tree) -> None:
-    """Raise a UserError for a batch that Triton should prefer but may not make."""
-    for name, model in tree.models.items():
-        batching = model.package.triton
-        sizes = batching.preferred_batch_sizes
-        if not all(1 <= size <= batching.max_batch_size for size in sizes):
-            where, most = f"models.{name}.package.triton", batching.max_batch_size
-            raise UserError(f"{where}.preferred_batch_sizes: {sizes} must lie between 1 and max_batch_size, {most}")
-
-
-def check_names(tree: Tree) -> None:
-    """Raise a UserError for a dataset, layout or network that does not exist, or for its arguments."""
-    for name, dataset in tree.datasets.items():
-        check_options(LAYOUT, dataset.fetch.layout, tree.plugins, f"datasets.{name}.fetch.layout")
-    for name, model in tree.models.items():
-        choose(f"models.{name}.dataset", model.dataset, tree.datasets)
-        kind = NETWORKS[model.train.framework]
-        check_options(kind, model.train.network, tree.plugins, f"models.{name}.train.network")

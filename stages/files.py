@@ -62,6 +62,11 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_bytes(content: bytes) -> str:
+    """Return the SHA-256 of bytes as hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def fingerprint(content: Any) -> str:
     """Return 16 hex digits that name a JSON-like value, whatever the order of its keys."""
     text = json.dumps(content, sort_keys=True, default=str)

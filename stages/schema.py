@@ -149,6 +149,7 @@ class Train(Hardware):
     network: dict[str, Any] = MISSING
     code: str = MISSING
     weights: str = MISSING
+    freeze: Any = MISSING
     epochs: int = key(least=1)
     batch_size: int = key(least=1)
     lr: float = key(above=0)
@@ -177,6 +178,17 @@ class Keras(Train, KerasHardware):
 
 
 FRAMEWORKS: dict[str, type[Train]] = {"lightning": Lightning, "keras": Keras}
+
+
+@dataclass
+class Search:
+    """`models.<name>.search`: candidates, trained in turn; the best of them is the model."""
+
+    strategy: str = key(choices=("none", "random", "grid"))
+    space: dict[str, Any] = MISSING
+    runs: int = key(least=1)
+    select: str = key(choices=("min.val_loss", "max.val_accuracy"))
+    seed: int = key(least=0)
 
 
 @dataclass
@@ -211,13 +223,23 @@ class Package:
 
 
 @dataclass
+class Publish:
+    """`models.<name>.publish`."""
+
+    to: str = MISSING
+    labels: dict[str, Any] = MISSING
+
+
+@dataclass
 class Model:
     """`models.<name>`."""
 
     dataset: str = MISSING
     train: Train = field(default_factory=Train)
+    search: Search = field(default_factory=Search)
     evaluate: Evaluate = field(default_factory=Evaluate)
     package: Package = field(default_factory=Package)
+    publish: Publish = field(default_factory=Publish)
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """A Hydra multirun: one parent run in MLflow, and at the end a table sorted by what was monitored."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,20 +83,27 @@ def show(folder: Path) -> None:
     if not found:
         return
     best: dict[str, Any] = next((result for _, result in found if result), {"monitor": "min.value", "metrics": {}})
-    mode, _, monitor = best["monitor"].partition(".")
+    results = [(job.name, result["metrics"] if result else None, overrides(job)) for job, result in found]
+    first = table(folder.name, best["monitor"], results)
+    console.print(f"go on from a job: python -m stages.evaluate model=… from={folder / first}")
+    console.print(f"keep its values: python -m stages.promote {folder / first}")
+
+
+def table(title: str, monitor: str, results: Sequence[tuple[str, dict[str, float] | None, str]]) -> str:
+    """Print one line for each (name, metrics, values), best first, what failed last; return the best one's name."""
+    mode, _, value = monitor.partition(".")
     sign = 1 if mode == "min" else -1
-    found.sort(key=lambda pair: sign * pair[1]["metrics"][monitor] if pair[1] else float("inf"))
-    table = Table(title=f"{folder.name}, best by {best['monitor']} first", title_justify="left")
-    names = [monitor, *(name for name in best["metrics"] if name != monitor)]
+    results = sorted(results, key=lambda item: sign * item[1][value] if item[1] else float("inf"))
+    known = results[0][1] or {}
+    names = [value, *(name for name in known if name != value)]
+    shown = Table(title=f"{title}, best by {monitor} first", title_justify="left")
     for column in ("job", *names, "overrides"):
-        table.add_column(column)
-    for job, result in found:
-        values = (
-            [f"{result['metrics'][name]:.5g}" for name in names] if result else ["failed", *[""] * (len(names) - 1)]
-        )
-        table.add_row(job.name, *values, overrides(job))
-    console.print(table)
-    console.print(f"go on from a job: python -m stages.evaluate model=… from={found[0][0]}")
+        shown.add_column(column)
+    for name, metrics, values in results:
+        cells = [f"{metrics[key]:.5g}" for key in names] if metrics else ["failed", *[""] * (len(names) - 1)]
+        shown.add_row(name, *cells, values)
+    console.print(shown)
+    return results[0][0]
 
 
 def overrides(job: Path) -> str:

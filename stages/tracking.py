@@ -160,21 +160,23 @@ def commit() -> str:
 
 
 @contextmanager
-def tracked(job: "Job", scratch: Path, tags: dict[str, str]) -> Iterator[Run]:
+def tracked(
+    job: "Job",
+    scratch: Path,
+    tags: dict[str, str],
+    params: dict[str, Any],
+    name: str | None = None,
+    parent: str | None = None,
+) -> Iterator[Run]:
     """Record a training as one run; a killed one goes on in the same run, whose id lies in `scratch`."""
-    from dataclasses import asdict
-
     note = scratch / "mlflow_run"
+    own = job.place.root.name if os.environ.get(PARENT) else job.stage
+    nested = {PARENT_TAG: parent} if parent else {}
     run = Run()
-    run.open(
-        job.name,
-        job.place.root.name if os.environ.get(PARENT) else job.stage,
-        stage_tags(job) | tags,
-        opened() or noted(note),
-    )
+    run.open(job.name, name or own, stage_tags(job) | tags | nested, (None if parent else opened()) or noted(note))
     if run.id is not None:
         write_text(note, run.id)
-        run.params(flat(asdict(job.model.train), f"models.{job.name}.train"))
+        run.params(params)
     with closing(run):
         yield run
 

@@ -4,8 +4,9 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from stages.config import project
+from stages.console import console
 from stages.errors import UserError
-from stages.fetch import archive, download, mirror
+from stages.fetch import archive, bucket, download
 from stages.fetch.layout import Layout
 from stages.schema import Fetch
 
@@ -41,13 +42,20 @@ def remote(urls: list[str], sha256: str | None, folder: Path) -> Path:
     return folder / cached.name
 
 
+def address(folder: str, url: str) -> str:
+    """Return where a mirror keeps the archive of a URL, a file, or a folder, which is packed into a zip."""
+    name = Path(urlsplit(url).path).name
+    return f"{folder.rstrip('/')}/{name if Path(name).suffix else f'{name}.zip'}"
+
+
 def mirrored(fetch: Fetch, published: Layout, folder: Path) -> Path:
     """Return the archive from the mirror; where it is not there yet, check it and put it there first."""
-    there = mirror.address(str(fetch.mirror), fetch.url)
-    if not mirror.exists(there):
+    there = address(str(fetch.mirror), fetch.url)
+    if not bucket.exists(there):
         file = published_file(fetch, folder)
         published.check(file, folder / "nested")
-        mirror.upload(file, there)
+        bucket.upload(file, there)
+        console.print(f"mirrored {file.name} at {download.public(there)}", markup=False)
         return file
     return remote([there], fetch.sha256, folder)
 

@@ -65,9 +65,9 @@ class Writer:
 
 @dataclass(frozen=True)
 class Split:
-    """Images and labels of one split, in the order of the store."""
+    """Images (uint8, N x H x W x 3), or what was computed from them, and labels, in the order of the store."""
 
-    images: Images
+    images: npt.NDArray[Any]
     labels: npt.NDArray[np.int64]
     paths: list[str]
 

@@ -1,47 +1,50 @@
 """`python -m stages.train model=NAME`: train one model; with `-m` and comma-separated values, a sweep."""
 
-import shutil
-import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from stages.config import project
 from stages.console import console
 from stages.door import Job, Result, door
-from stages.files import fingerprint, sha256_file
+from stages.files import sha256_file
 from stages.place import MODEL, PREPARED
 from stages.preprocess.store import Store
-from stages.registry import NETWORKS, module_of, source
-from stages.tracking import Run, tracked
+from stages.tracking import Run
+from stages.train.candidates import best_of
 from stages.train.curves import draw_curves
-from stages.train.framework import Framework, framework
 from stages.train.history import Row, Trained, write_history
 from stages.train.model import WEIGHTS, Description, save
+from stages.train.training import Training, named
 from stages.train.weights import locate
 
 
 @door("train", picks="model")
 def main(job: Job) -> Result:
-    """Train, keep the best epoch, write weights, history and curves, record the run."""
-    config = job.model.train
+    """Train, keep the best epoch, of candidates the best one; write weights, history and curves, record the run."""
+    config, search = job.model.train, job.model.search
     locate(config.weights)
     store = Store(job.place.read(PREPARED, job.model.dataset))
-    kind = NETWORKS[config.framework]
-    network_file = source(module_of(kind, str(config.network["name"]), job.tree.plugins, "network"))
-    key = fingerprint([job.name, asdict(config), store.fingerprint, sha256_file(network_file)])
-    scratch = project() / ".checkpoints" / key
-    chosen = framework(config.framework)
-    network = chosen.prepare(config, store, job.tree.plugins)
-    with tracked(job, scratch, {"config": key, "data": store.fingerprint}) as run:
-        start = time.monotonic()
-        trained = chosen.train(network, config, store, scratch, run.epoch)
-        run.metrics({"train_seconds": time.monotonic() - start} | named(trained))
-        with job.place.write(MODEL, job.name) as folder:
-            write(folder, job, store, trained, chosen)
-        record(run, job.place.root / MODEL.format(job.name))
-    shutil.rmtree(scratch, ignore_errors=True)
-    console.print(f"trained {job.name}: kept {said(trained.best)}; last {said(trained.last)}")
+    if search.strategy != "none":
+        with best_of(job, store) as (training, run, found):
+            trained = training.restore()
+            finish(training, trained, run, {"search": found})
+        return Result(search.select, trained.best)
+    training = Training(job, config, store)
+    prepared = training.prepare()
+    with training.tracked() as run:
+        trained = training.train(prepared, run)
+        finish(training, trained, run, {})
+    training.clear()
     return Result(config.monitor, trained.best)
+
+
+def finish(training: Training, trained: Trained, run: Run, search: dict[str, Any]) -> None:
+    """Write the model's folder, and add it to the run."""
+    job = training.job
+    with job.place.write(MODEL, job.name) as folder:
+        write(folder, training, trained, search)
+    record(run, job.place.root / MODEL.format(job.name))
+    console.print(f"trained {job.name}: kept {said(trained.best)}; last {said(trained.last)}")
 
 
 def said(row: Row) -> str:
@@ -49,14 +52,9 @@ def said(row: Row) -> str:
     return f"epoch {row['epoch']:.0f}: val loss {row['val_loss']:.4f}, val accuracy {row['val_accuracy']:.1%}"
 
 
-def named(trained: Trained) -> dict[str, float]:
-    """Return the kept and the last epoch's metrics under names of their own, so a sweep's best is one column."""
-    rows = {"best": trained.best, "last": trained.last}
-    return {f"{which}_{name}": value for which, row in rows.items() for name, value in row.items() if name != "lr"}
-
-
-def write(folder: Path, job: Job, store: Store, trained: Trained, chosen: Framework) -> None:
+def write(folder: Path, training: Training, trained: Trained, search: dict[str, Any]) -> None:
     """Write the model's folder."""
+    job, config, store = training.job, training.config, training.store
     description = Description(
         name=job.name,
         dataset=job.model.dataset,
@@ -65,17 +63,18 @@ def write(folder: Path, job: Job, store: Store, trained: Trained, chosen: Framew
         size=store.size,
         resize=str(store.report["resize"]),
         plugins=job.tree.plugins,
-        config=asdict(job.model.train),
+        config=asdict(config),
         trained={
             "images": len(store.split("train")),
             "val_images": len(store.split("val")),
             "epochs": len(trained.history),
-            "monitor": job.model.train.monitor,
-            "parameters": chosen.parameters(trained.network),
+            "monitor": config.monitor,
+            "parameters": training.framework.parameters(trained.network),
             **{name: round(value, 6) for name, value in named(trained).items()},
+            **search,
         },
     )
-    save(folder, chosen.state(trained.network), description)
+    save(folder, training.framework.state(trained.network), description)
     write_history(folder / "history.csv", trained.history)
     draw_curves(folder / "curves.png", trained.history, trained.best, f"{job.name} on {job.model.dataset}")
 

@@ -24,9 +24,9 @@ class Framework(Protocol):
     """The functions of `stages.train.lightning` and `stages.train.keras`; importing either takes seconds."""
 
     def prepare(self, config: Train, store: Store, plugins: list[str]) -> Any:
-        """Return the network as training begins with it; what is wrong with network or weights shows here."""
+        """Return what `train` begins with; what is wrong with network or weights shows here."""
 
-    def train(self, network: Any, config: Train, store: Store, scratch: Path, report: Report) -> Trained:
+    def train(self, prepared: Any, config: Train, store: Store, scratch: Path, report: Report) -> Trained:
         """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
 
     def state(self, network: Any) -> State:

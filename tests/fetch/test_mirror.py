@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from stages.errors import UserError
-from stages.fetch import mirror, origin
+from stages.fetch import origin
+from stages.fetch.bucket import exists
 from stages.fetch.layout import layout
 from stages.fetch.layouts import petimages
 from stages.schema import Fetch, Synthetic
@@ -63,7 +64,7 @@ def test_it_is_put_there_once_and_then_comes_from_there(
     base, asked = site
     first = fetch(base, bucket, tmp_path / "one", monkeypatch)
     assert asked == ["/kagglecatsanddogs_5340.zip", "/kagglecatsanddogs_3367a.zip"]
-    assert mirror.exists(f"{bucket}/kagglecatsanddogs_5340.zip"), "under the name it is asked for by"
+    assert exists(f"{bucket}/kagglecatsanddogs_5340.zip"), "under the name it is asked for by"
     second = fetch(base, bucket, tmp_path / "two", monkeypatch)
     assert len(asked) == 2, "the second project asks the bucket alone"
     assert second.read_bytes() == first.read_bytes()
@@ -82,7 +83,7 @@ def test_a_bucket_that_does_not_exist_is_named(
     bucket: str, site: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = bucket.replace("://pets/", "://no-such-bucket/")
-    with pytest.raises(UserError, match=r"fetch\.mirror .*no-such-bucket.*does the bucket exist"):
+    with pytest.raises(UserError, match=r"no-such-bucket.*does the bucket exist"):
         fetch(site[0], nowhere, tmp_path / "p", monkeypatch)
 
 
@@ -92,8 +93,8 @@ def test_what_is_no_such_archive_is_not_mirrored(
     Site.files = {"/kagglecatsanddogs_5340.zip": b"<html>Please log in</html>"}
     with pytest.raises(UserError, match="not a zip archive"):
         fetch(site[0], bucket, tmp_path / "p", monkeypatch)
-    assert not mirror.exists(f"{bucket}/kagglecatsanddogs_5340.zip")
+    assert not exists(f"{bucket}/kagglecatsanddogs_5340.zip")
 
 
 def test_a_folder_is_kept_under_the_name_it_is_packed_under() -> None:
-    assert mirror.address("s3://b/d/", "/home/me/PetImages") == "s3://b/d/PetImages.zip"
+    assert origin.address("s3://b/d/", "/home/me/PetImages") == "s3://b/d/PetImages.zip"

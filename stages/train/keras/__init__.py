@@ -19,11 +19,11 @@ def prepare(config: Keras, store: Store, plugins: list[str]) -> Any:
     return fit.prepare(config, store, plugins)
 
 
-def train(network: Any, config: Keras, store: Store, scratch: Path, report: Report) -> Trained:
+def train(prepared: Any, config: Keras, store: Store, scratch: Path, report: Report) -> Trained:
     """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
     from stages.train.keras import fit
 
-    return fit.train(network, config, store, scratch, report)
+    return fit.train(prepared, config, store, scratch, report)
 
 
 def state(network: Any) -> State:

@@ -16,7 +16,9 @@ from stages.console import console, progress
 from stages.errors import UserError, first_line
 from stages.files import atomic_file
 from stages.preprocess.store import Store
+from stages.registry import NETWORKS, load
 from stages.schema import Keras
+from stages.train.freeze import frozen
 from stages.train.history import Report, Row, Trained, best, exhausted, tell
 from stages.train.keras import backend
 from stages.train.keras.data import Batches, epoch_of
@@ -42,9 +44,29 @@ def prepare(config: Keras, store: Store, plugins: list[str]) -> keras.Model:
         network = build(config.framework, config.network, len(store.labels), store.size, plugins)
         keras.config.set_dtype_policy("float32")
         initialise(network, config.weights)
+        freeze(network, config.freeze, head_of(config, plugins))
         batches = Order(len(store.split("train")), config.batch_size, config.seed)
         compile_network(network, config, config.epochs * len(batches))
     return network
+
+
+def freeze(network: keras.Model, rule: str | list[str], head: str | None) -> None:
+    """Take from training the weights that a rule names by their paths; a layer that keeps none is frozen whole."""
+    layers = [layer for layer in network._flatten_layers(include_self=False, recursive=True) if not layer._layers]
+    for layer in layers:
+        layer.trainable = True
+    still = frozen([weight.path for layer in layers for weight in layer.trainable_variables], rule, head)
+    for layer in layers:
+        own = layer.trainable_variables
+        kept = [weight for weight in own if weight.path not in still]
+        layer.trainable = bool(kept or not own)
+        for weight in own if kept else []:
+            weight.trainable = weight.path not in still
+
+
+def head_of(config: Keras, plugins: list[str]) -> str | None:
+    """Return the name of the network's last part, where its file names one."""
+    return getattr(load(NETWORKS[config.framework], str(config.network["name"]), plugins), "HEAD", None)
 
 
 def precision(config: Keras) -> str:

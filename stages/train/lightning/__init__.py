@@ -9,20 +9,20 @@ from stages.train.history import Report, Trained
 from stages.train.lightning.model import native, parameters, portable, state
 
 if TYPE_CHECKING:
-    from torch import nn
+    from stages.train.lightning.fit import Prepared
 
 __all__ = ["native", "parameters", "portable", "prepare", "state", "train"]
 
 
-def prepare(config: Lightning, store: Store, plugins: list[str]) -> "nn.Module":
+def prepare(config: Lightning, store: Store, plugins: list[str]) -> "Prepared":
     """Return the network as training begins with it."""
     from stages.train.lightning import fit
 
     return fit.prepare(config, store, plugins)
 
 
-def train(network: "nn.Module", config: Lightning, store: Store, scratch: Path, report: Report) -> Trained:
+def train(prepared: "Prepared", config: Lightning, store: Store, scratch: Path, report: Report) -> Trained:
     """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
     from stages.train.lightning import fit
 
-    return fit.train(network, config, store, scratch, report)
+    return fit.train(prepared, config, store, scratch, report)

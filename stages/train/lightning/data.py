@@ -5,7 +5,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from stages.preprocess.store import Split, Store
+from stages.preprocess.store import Split
 from stages.train.order import Indices, Order
 
 Batch = tuple[Tensor, Tensor]
@@ -18,16 +18,16 @@ class Batches(Dataset[Batch]):
         self.split = split
 
     def __getitem__(self, rows: Indices) -> Batch:
-        """Return images (uint8, N x H x W x 3) and labels (int64, N)."""
+        """Return images (uint8, N x H x W x 3), or their features (float32, N x …), and labels (int64, N)."""
         return torch.from_numpy(self.split.images[rows]), torch.from_numpy(self.split.labels[rows])
 
 
 class Data(LightningDataModule):
-    """A prepared dataset's training and validation batches."""
+    """Training and validation batches."""
 
-    def __init__(self, store: Store, batch_size: int, seed: int) -> None:
+    def __init__(self, train: Split, val: Split, batch_size: int, seed: int) -> None:
         super().__init__()
-        self.train, self.val = store.split("train"), store.split("val")
+        self.train, self.val = train, val
         self.batch_size, self.seed = batch_size, seed
 
     def train_dataloader(self) -> DataLoader[Batch]:

@@ -3,7 +3,9 @@
 import logging
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,13 +15,16 @@ from torch import nn
 
 from stages.console import console
 from stages.errors import first_line
+from stages.files import sha256_file
 from stages.machine import cores
 from stages.preprocess.store import Store
 from stages.registry import NETWORKS, load
 from stages.schema import Lightning
+from stages.train.freeze import frozen
 from stages.train.history import Report, Row, Trained, exhausted, tell
 from stages.train.lightning.data import Data
-from stages.train.lightning.module import LitClassifier
+from stages.train.lightning.features import features, head_alone
+from stages.train.lightning.module import LitClassifier, LitHead
 from stages.train.lightning.weights import initialise
 from stages.train.model import build
 
@@ -54,33 +59,66 @@ class History(Callback):
         self.rows = state_dict["rows"]
 
 
-def prepare(config: Lightning, store: Store, plugins: list[str]) -> nn.Module:
+@dataclass(frozen=True)
+class Prepared:
+    """A network as training begins with it, and the module that defines it."""
+
+    network: nn.Module
+    module: ModuleType
+
+    @property
+    def head(self) -> str | None:
+        """The name of the part that turns features into logits, where the module names one."""
+        return getattr(self.module, "HEAD", None)
+
+
+def prepare(config: Lightning, store: Store, plugins: list[str]) -> Prepared:
     """Return the network as training begins with it; what is wrong with network or weights shows here."""
     quieten()
     torch.set_num_threads(config.threads or cores())
     pl.seed_everything(config.seed, verbose=False)
     network: nn.Module = build(config.framework, config.network, len(store.labels), store.size, plugins)
-    initialise(network, config.weights, load(NETWORKS[config.framework], str(config.network["name"]), plugins))
-    return network
+    module = load(NETWORKS[config.framework], str(config.network["name"]), plugins)
+    initialise(network, config.weights, module)
+    prepared = Prepared(network, module)
+    freeze(network, config.freeze, prepared.head)
+    return prepared
 
 
-def train(network: nn.Module, config: Lightning, store: Store, scratch: Path, report: Report) -> Trained:
+def freeze(network: nn.Module, rule: str | list[str], head: str | None) -> None:
+    """Take from training the parameters that a rule names."""
+    parameters = dict(network.named_parameters())
+    still = frozen(list(parameters), rule, head)
+    for name, parameter in parameters.items():
+        parameter.requires_grad_(name not in still)
+
+
+def train(prepared: Prepared, config: Lightning, store: Store, scratch: Path, report: Report) -> Trained:
     """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
     history = History(report)
     last = scratch / "last.ckpt"
     history.rows = rows_so_far(last)
+    part = head_alone(prepared.network, config, prepared.head, store) or prepared.network
     if not exhausted(history.rows, config):
         trainer = make_trainer(config, scratch, history)
-        trainer.fit(
-            make_module(network, config),
-            datamodule=Data(store, config.batch_size, config.seed),
-            ckpt_path=str(last) if last.exists() else None,
-            weights_only=True,
-        )
+        module, data = work(prepared, part, config, store)
+        ckpt_path = str(last) if last.exists() else None
+        trainer.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
-    best = restore_best(network, scratch / "best.ckpt")
-    return Trained(network, history.rows, history.rows[best])
+    best = restore_best(part, scratch / "best.ckpt")
+    return Trained(prepared.network.cpu().eval(), history.rows, history.rows[best])
+
+
+def work(prepared: Prepared, part: nn.Module, config: Lightning, store: Store) -> tuple[LitClassifier, Data]:
+    """Return what trains and on what: the network on pixels, or its head on features that are computed once."""
+    network = prepared.network
+    if part is network:
+        train, val = store.split("train"), store.split("val")
+        return make_module(network, config), Data(train, val, config.batch_size, config.seed)
+    code = sha256_file(Path(str(prepared.module.__file__)))
+    train, val = features(network, part, config, store, code)
+    return LitHead(part, config), Data(train, val, config.batch_size, config.seed)
 
 
 def rows_so_far(last: Path) -> list[Row]:
@@ -164,5 +202,4 @@ def restore_best(network: nn.Module, checkpoint: Path) -> int:
     prefix = "network."
     state = {name[len(prefix) :]: value for name, value in kept["state_dict"].items() if name.startswith(prefix)}
     network.load_state_dict(state)
-    network.cpu().eval()
     return int(kept["epoch"])

@@ -55,6 +55,15 @@ class LitClassifier(pl.LightningModule):
         logits: Tensor = self.network(images.contiguous() if self.config.channels_last == "never" else images)
         return logits
 
+    def train(self, mode: bool = True) -> "LitClassifier":
+        """Leave in eval mode what is frozen: its statistics and dropout must not change what the rest learns from."""
+        super().train(mode)
+        for module in self.network.modules():
+            own = list(module.parameters())
+            if own and not any(parameter.requires_grad for parameter in own):
+                module.eval()
+        return self
+
     def step(self, batch: Batch, sums: Sums) -> Tensor:
         """Return a batch's mean loss and count it."""
         pixels, labels = batch
@@ -91,6 +100,15 @@ class LitClassifier(pl.LightningModule):
         optimizer = make_optimizer(self.network, self.config)
         schedule = make_schedule(optimizer, self.config, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class LitHead(LitClassifier):
+    """Trains a network's head on features that were computed before."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return logits (N x classes) of features (float32, N x …)."""
+        logits: Tensor = self.network(pixels)
+        return logits
 
 
 def make_optimizer(network: nn.Module, config: Lightning) -> Optimizer:

@@ -6,6 +6,7 @@ from torch import nn
 
 CHANNELS = (64, 128, 256, 512)
 HIDDEN = 100
+HEAD = "fc2"
 
 
 def build(classes: int, size: int, *, dropout: float = 0.2) -> nn.Module:

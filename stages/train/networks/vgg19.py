@@ -7,6 +7,7 @@ from torchvision.models import VGG19_BN_Weights, vgg19_bn
 
 IMAGENET = VGG19_BN_Weights.IMAGENET1K_V1
 FEATURES = 512 * 7 * 7
+HEAD = "pretrained_model.classifier"
 
 
 def build(classes: int, size: int, *, dropout: float = 0.5) -> nn.Module:  # noqa: ARG001  # any size is pooled to 7 x 7

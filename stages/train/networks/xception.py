@@ -6,6 +6,7 @@ import keras
 from keras import KerasTensor, layers
 
 WIDTHS = (128, 256, 512, 728)
+HEAD = "classifier"
 
 
 def keras_model(
@@ -33,7 +34,7 @@ def keras_model(
     x = layers.ReLU()(norm()(layers.SeparableConv2D(1024, 3, padding="same")(x)))
     x = layers.Dropout(dropout)(layers.GlobalAveragePooling2D()(x))
     units, activation = (1, "sigmoid") if classes == 2 else (classes, "softmax")
-    return keras.Model(pixels, layers.Dense(units, activation, dtype="float32")(x))
+    return keras.Model(pixels, layers.Dense(units, activation, dtype="float32", name=HEAD)(x))
 
 
 def residual_block(x: KerasTensor, width: int, norm: partial[layers.BatchNormalization]) -> KerasTensor:

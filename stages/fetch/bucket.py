@@ -1,22 +1,15 @@
-"""A bucket of one's own (s3, gs) that keeps a published archive."""
+"""A bucket of one's own (s3, gs), to keep what was downloaded and to publish what was made."""
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from stages.console import console, transfer
+from stages.console import transfer
 from stages.errors import UserError, first_line
 from stages.fetch.download import public
 
 
-def address(folder: str, url: str) -> str:
-    """Return where a mirror keeps the archive of a URL, a file, or a folder, which is packed into a zip."""
-    name = Path(urlsplit(url).path).name
-    return f"{folder.rstrip('/')}/{name if Path(name).suffix else f'{name}.zip'}"
-
-
 def exists(url: str) -> bool:
-    """Return whether the mirror has it."""
+    """Return whether there is an object."""
     filesystem, path = opened(url)
     try:
         return bool(filesystem.exists(path))
@@ -25,7 +18,7 @@ def exists(url: str) -> bool:
 
 
 def upload(file: Path, url: str) -> None:
-    """Copy a file to the mirror; a store shows an object only when all of it is there."""
+    """Copy a file to a bucket; a store shows an object only when all of it is there."""
     from fsspec.callbacks import Callback
 
     filesystem, path = opened(url)
@@ -35,9 +28,11 @@ def upload(file: Path, url: str) -> None:
         watch = Callback(size=size, hooks={"bar": lambda _, value: bar.update(task, completed=value)})
         try:
             filesystem.put_file(str(file), path, callback=watch)
+            found = filesystem.info(path)["size"]
         except Exception as error:  # every store's client has errors of its own
             raise refused(url, error) from error
-    console.print(f"mirrored {file.name} at {public(url)}", markup=False)
+    if found != size:
+        raise UserError(f"{public(url)}: {found} of {size} bytes arrived; try again")
 
 
 def opened(url: str) -> tuple[Any, str]:
@@ -52,8 +47,8 @@ def opened(url: str) -> tuple[Any, str]:
 
 
 def refused(url: str, error: Exception) -> UserError:
-    """Say why the mirror cannot be used."""
+    """Say why a bucket cannot be used."""
     return UserError(
-        f"fetch.mirror {public(url)}: {type(error).__name__}: {first_line(error)}; "
+        f"{public(url)}: {type(error).__name__}: {first_line(error)}; "
         "does the bucket exist, are your credentials in the environment?"
     )

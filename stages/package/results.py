@@ -1,0 +1,110 @@
+"""What a model's user needs, without this project: results.csv, the weights, `prep_model.py`, the ONNX package."""
+
+import ast
+import csv
+import shutil
+from pathlib import Path
+from typing import Any
+
+from stages.files import read_json
+from stages.registry import NETWORKS, module_of, selected, source
+from stages.train.model import WEIGHTS, Description
+
+PACKAGED = ("model.onnx", "model.json", "parity.json")
+SCRIPT = "prep_model.py"
+RESULTS = "results.csv"
+TORCH = "model_state_dict.pth"
+KERAS = "model.keras"
+
+PREP_TORCH = '''"""{name}: rebuilds the network and loads its weights. Needs torch and torchvision, nothing else.
+
+Classes: {labels}. Input: float32, N x 3 x {size} x {size}, (pixel / 255 - mean) / std with
+mean {mean}, std {std}. Output: logits, N x {classes}.
+"""
+
+import torch
+{network}
+
+def prep_model(model_state_dict, device, num_classes={classes}):
+    """Return the network in eval mode; `model_state_dict` is the path of the .pth file, or what it holds."""
+    if not isinstance(model_state_dict, dict):
+        model_state_dict = torch.load(model_state_dict, map_location=device, weights_only=True)
+    model = build(num_classes, {size}, **{options})
+    model.load_state_dict(model_state_dict)
+    return model.to(device).eval()
+'''
+
+PREP_KERAS = '''"""{name}: loads the model. Needs Keras and the backend of your choice.
+
+Classes: {labels}. Input: pixels 0-255, N x {size} x {size} x 3. Output: probabilities; of two classes the second's.
+"""
+
+import keras
+
+
+def prep_model(model_file):
+    """Return the model; `model_file` is the path of the .keras file."""
+    return keras.saving.load_model(model_file)
+'''
+
+
+def write_results(folder: Path, model: Description, trained: Path, report: Path, package: Path, labels: Any) -> None:
+    """Write everything into the folder."""
+    keras = model.framework == "keras"
+    if keras:
+        shutil.copyfile(package / KERAS, folder / KERAS)
+    else:
+        write_state(trained / WEIGHTS, folder / TORCH)
+    (folder / SCRIPT).write_text(script(model), encoding="utf-8")
+    write_row(folder / RESULTS, row(model, read_json(report / "metrics.json"), labels, KERAS if keras else TORCH))
+    for name in PACKAGED:
+        shutil.copyfile(package / name, folder / name)
+
+
+def write_state(weights: Path, target: Path) -> None:
+    """Write the weights as PyTorch's users expect them: a plain state dict."""
+    import torch
+    from safetensors.torch import load_file
+
+    torch.save(load_file(weights), target)
+
+
+def script(model: Description) -> str:
+    """Return the source of prep_model.py."""
+    _, options = selected(model.network)
+    values: dict[str, Any] = {
+        "name": model.name,
+        "labels": ", ".join(model.labels),
+        "classes": len(model.labels),
+        "size": model.size,
+    }
+    if model.framework == "keras":
+        return PREP_KERAS.format(**values)
+    module = module_of(NETWORKS[model.framework], str(model.network["name"]), model.plugins, "network")
+    return PREP_TORCH.format(network=body(source(module)), options=options, **values, **model.config["normalize"])
+
+
+def body(file: Path) -> str:
+    """Return a module's source without its docstring."""
+    text = file.read_text(encoding="utf-8")
+    first = ast.parse(text).body[0]
+    described = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    lines = text.splitlines()[first.end_lineno if described else 0 :]
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def row(model: Description, metrics: dict[str, Any], labels: dict[str, Any], file: str) -> dict[str, Any]:
+    """Return the one row of results.csv: metrics, values, labels, and the file they belong to."""
+    kept = {name.removeprefix("best_"): value for name, value in model.trained.items() if name.startswith("best_")}
+    values = {"kept_epoch": kept.pop("epoch"), **{name: model.config[name] for name in ("batch_size", "epochs", "lr")}}
+    tested = {f"test_{name}": value for name, value in metrics.items() if isinstance(value, int | float)}
+    _, options = selected(model.network)
+    return {**kept, **tested, **values, **options, **labels, "model_file": file}
+
+
+def write_row(path: Path, found: dict[str, Any]) -> None:
+    """Write a CSV of one row."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, found, lineterminator="\n")
+        writer.writeheader()
+        writer.writerow(found)

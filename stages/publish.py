@@ -1,0 +1,82 @@
+"""`python -m stages.publish model=NAME`: put a tested model where others take it from: a folder, s3:// or gs://.
+
+Everything lies under a name that follows from its content, and the manifest comes last: without it nothing is there.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from stages.config import project
+from stages.console import console
+from stages.door import Job, door
+from stages.errors import UserError
+from stages.fetch import bucket
+from stages.fetch.download import copy, is_remote, public
+from stages.files import fingerprint, read_json, sha256_file, write_json
+from stages.place import MAKERS, MODEL, PACKAGE, REPORT
+from stages.tracking import continued
+
+MANIFEST = "manifest.json"
+
+
+@door("publish", picks="model")
+def main(job: Job) -> None:
+    """Write the results beside, upload them, the manifest last, and note in the model's run where they are."""
+    from stages.package.results import write_results
+    from stages.train.model import WEIGHTS, describe
+
+    trained, report, package = tested(job)
+    weights = sha256_file(trained / WEIGHTS)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        write_results(folder, describe(trained), trained, report, package, job.model.publish.labels)
+        files = {file.name: described(file) for file in sorted(folder.iterdir())}
+        run = f"{job.name}-{fingerprint(files)}"
+        target = f"{job.model.publish.to.rstrip('/')}/{run}"
+        if there(f"{target}/{MANIFEST}"):
+            console.print(f"published already: {public(target)}", markup=False)
+            return
+        write_json(folder / MANIFEST, {"model": job.name, "run": run, "weights": weights, "files": files})
+        for name in (*files, MANIFEST):
+            put(folder / name, f"{target}/{name}")
+    with continued(job, weights) as record:
+        record.tag("published", public(target))
+    console.print(f"published {job.name}: {public(target)}, {len(files)} files and {MANIFEST}", markup=False)
+
+
+def tested(job: Job) -> tuple[Path, Path, Path]:
+    """Return model, report and package, or raise a UserError where they are not of the same training."""
+    trained, report, package = (job.place.read(layout, job.name) for layout in (MODEL, REPORT, PACKAGE))
+    for other in (report, package):
+        if other.parents[2] != trained.parents[2]:
+            stage = MAKERS[other.parent.name]
+            raise UserError(f"{trained}: not there yet for it: `python -m stages.{stage} model={job.name} from=…`")
+    weights = read_json(package / "model.json")["sha256"]["weights"]
+    if weights != sha256_file(trained / "weights.safetensors"):
+        raise UserError(
+            f"{package}: made of other weights; make it anew with `dvc repro evaluate@{job.name} package@{job.name}`"
+        )
+    return trained, report, package
+
+
+def described(file: Path) -> dict[str, Any]:
+    """Return what the manifest says of a file."""
+    return {"bytes": file.stat().st_size, "sha256": sha256_file(file)}
+
+
+def there(url: str) -> bool:
+    """Return whether a published file is there."""
+    return bucket.exists(url) if is_remote(url) else (project() / url).exists()
+
+
+def put(file: Path, url: str) -> None:
+    """Publish one file, whole or not at all."""
+    if is_remote(url):
+        bucket.upload(file, url)
+    else:
+        copy(file, project() / url)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""A search's candidates, trained in turn as runs nested in one; a killed search repeats none that is finished."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from stages.config import project
+from stages.console import console
+from stages.door import Job
+from stages.files import fingerprint
+from stages.preprocess.store import Store
+from stages.sweep import table
+from stages.tracking import Run, flat, tracked
+from stages.train.history import Row
+from stages.train.search import Candidate, candidates, record, winner
+from stages.train.training import Training
+
+Best = tuple[Training, Run, dict[str, Any]]
+
+
+@contextmanager
+def best_of(job: Job, store: Store) -> Iterator[Best]:
+    """Train every candidate, then yield the best one's training, its run, and the search's record."""
+    search = job.model.search
+    tried = candidates(search, job.model.train)
+    trainings = [Training(job, candidate.config, store) for candidate in tried]
+    scratch = project() / ".checkpoints" / fingerprint([search.select, *(training.key for training in trainings)])
+    params = flat(asdict(search), f"models.{job.name}.search")
+    with tracked(job, scratch, {"data": store.fingerprint, "search": search.strategy}, params) as parent:
+        rows: list[Row] = []
+        for number, candidate in enumerate(tried):
+            console.print(f"candidate {number + 1}/{len(tried)}: {candidate.name}")
+            rows.append(row_of(trainings[number], candidate, parent))
+            forget(trainings[: len(rows)], winner(rows, search.select))
+        show(job.name, tried, rows, search.select)
+        best = winner(rows, search.select)
+        parent.metrics({f"best_{name}": value for name, value in rows[best].items()})
+        with trainings[best].tracked(tried[best].name, parent.id) as run:
+            yield trainings[best], run, record(search, tried, rows)
+    for training in trainings:
+        training.clear()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def row_of(training: Training, candidate: Candidate, parent: Run) -> Row:
+    """Return the kept epoch's row of a candidate, trained unless it was before."""
+    row = training.finished()
+    if row is None:
+        prepared = training.prepare()
+        with training.tracked(candidate.name, parent.id) as run:
+            row = training.train(prepared, run).best
+        training.finish(row)
+    return row
+
+
+def forget(trainings: Sequence[Training], best: int) -> None:
+    """Keep the checkpoints of the best so far alone; they are large."""
+    for number, training in enumerate(trainings):
+        if number != best:
+            training.drop_weights()
+
+
+def show(name: str, tried: Sequence[Candidate], rows: Sequence[Row], select: str) -> None:
+    """Print one line for each candidate, best first."""
+    jobs = [
+        (str(number), row, candidate.name) for number, (candidate, row) in enumerate(zip(tried, rows, strict=True), 1)
+    ]
+    table(f"search of {name}", select, jobs)

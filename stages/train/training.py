@@ -1,0 +1,96 @@
+"""One training of a model: its values, its data, its checkpoints, its run in MLflow."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stages.config import project
+from stages.door import Job
+from stages.files import fingerprint, read_json, sha256_file, write_json
+from stages.preprocess.store import Store
+from stages.registry import NETWORKS, module_of, source
+from stages.schema import Train
+from stages.tracking import Run, flat, tracked
+from stages.train.framework import Framework, framework
+from stages.train.history import Row, Trained
+
+DONE = "done.json"
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that can be killed at any time: called again, it goes on where it was."""
+
+    job: Job
+    config: Train
+    store: Store
+
+    @property
+    def framework(self) -> Framework:
+        """What it trains with."""
+        return framework(self.config.framework)
+
+    @cached_property
+    def key(self) -> str:
+        """Names all that the weights follow from: values, data, the network's code."""
+        name, plugins = str(self.config.network["name"]), self.job.tree.plugins
+        network = module_of(NETWORKS[self.config.framework], name, plugins, "network")
+        parts = [self.job.name, asdict(self.config), self.store.fingerprint, sha256_file(source(network))]
+        return fingerprint(parts)
+
+    @property
+    def scratch(self) -> Path:
+        """Where its checkpoints lie."""
+        return project() / ".checkpoints" / self.key
+
+    def prepare(self) -> Any:
+        """Return what `train` begins with; what is wrong with network or weights shows here."""
+        return self.framework.prepare(self.config, self.store, self.job.tree.plugins)
+
+    @contextmanager
+    def tracked(self, name: str | None = None, parent: str | None = None) -> Iterator[Run]:
+        """Record it as one run of MLflow, the same one whenever it goes on."""
+        params = flat(asdict(self.config), f"models.{self.job.name}.train")
+        tags = {"config": self.key, "data": self.store.fingerprint}
+        with tracked(self.job, self.scratch, tags, params, name, parent) as run:
+            yield run
+
+    def train(self, prepared: Any, run: Run) -> Trained:
+        """Train, or go on with it."""
+        start = time.monotonic()
+        trained = self.framework.train(prepared, self.config, self.store, self.scratch, run.epoch)
+        run.metrics({"train_seconds": time.monotonic() - start} | named(trained))
+        return trained
+
+    def restore(self) -> Trained:
+        """Return what a finished training found, from its checkpoints."""
+        return self.framework.train(self.prepare(), self.config, self.store, self.scratch, lambda _: None)
+
+    def finish(self, row: Row) -> None:
+        """Note the kept epoch's row: this training need not run again."""
+        write_json(self.scratch / DONE, row)
+
+    def finished(self) -> Row | None:
+        """Return the kept epoch's row of a training that is over."""
+        return read_json(self.scratch / DONE) if (self.scratch / DONE).exists() else None
+
+    def drop_weights(self) -> None:
+        """Remove the checkpoints; that it is over stays known."""
+        for file in self.scratch.iterdir():
+            if file.name != DONE:
+                file.unlink()
+
+    def clear(self) -> None:
+        """Remove all that it left to go on from."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def named(trained: Trained) -> Row:
+    """Return the kept and the last epoch's metrics under names of their own, so a sweep's best is one column."""
+    rows = {"best": trained.best, "last": trained.last}
+    return {f"{which}_{name}": value for which, row in rows.items() for name, value in row.items() if name != "lr"}

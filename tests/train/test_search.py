@@ -1,0 +1,153 @@
+"""A search's candidates, and the training that goes through them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.config import compose, typed
+from stages.door import Job
+from stages.errors import UserError
+from stages.place import Place
+from stages.schema import Search, Tree
+from stages.train import __main__ as stage
+from stages.train import candidates, training
+from stages.train.model import describe
+from stages.train.search import Candidate, winner
+from tests.conftest import tree
+
+SPACE = ["models.base_cnn.search.strategy=grid", "+models.base_cnn.search.space.lr=[1e-3,1e-4,1e-2]"]
+SHORT = ["models.base_cnn.train.epochs=1", "models.base_cnn.train.freeze=all"]
+
+
+def search(**changes: Any) -> Search:
+    return replace(tree().models["resnet50"].search, **changes)
+
+
+def drawn(**changes: Any) -> list[Candidate]:
+    from stages.train.search import candidates as points
+
+    return points(search(**changes), tree().models["resnet50"].train)
+
+
+def test_a_grid_is_every_point_and_a_draw_takes_none_twice() -> None:
+    grid = drawn(strategy="grid")
+    assert len({candidate.name for candidate in grid}) == 9
+    assert grid[1].values == {"lr": 0.001, "network.layer_size": 512}
+    assert (grid[1].config.lr, grid[1].config.network["layer_size"]) == (0.001, 512)
+    draws = [{candidate.name for candidate in drawn(runs=9, seed=seed)} for seed in (1, 2)]
+    assert draws[0] == draws[1] == {candidate.name for candidate in grid}
+    assert drawn(runs=3, seed=4) == drawn(runs=3, seed=4)
+    assert drawn(runs=3, seed=4) != drawn(runs=3, seed=5)
+
+
+def test_the_first_of_the_best_wins() -> None:
+    rows = [{"val_accuracy": a, "val_loss": b} for a, b in ((0.5, 0.3), (0.7, 0.4), (0.7, 0.1))]
+    assert winner(rows, "max.val_accuracy") == 1
+    assert winner(rows, "min.val_loss") == 2
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["models.resnet50.search.runs=10"], "runs: 10 is more than the space's 9 points"),
+        (["models.resnet50.search.space={}", "~models.resnet50.search.space.lr",
+          "~models.resnet50.search.space.layer_size"], "space: empty"),
+        (["models.resnet50.search.space.lr=0.1"], "search.space.lr: 0.1 is not a list"),
+        (["models.resnet50.search.space.lr=[0.1,-1]"], "lr: -1.0 is out of range"),
+        (["models.resnet50.search.space.lr=[fast]"], "search.space: lr: Value 'fast'"),
+        (["+models.resnet50.search.space.layer_sizes=[1]"], "layer_sizes: unknown key; did you mean layer_size?"),
+        (["models.resnet50.train.freeze=some"], "train.freeze: 'some' is not allowed; say none, all, or a list"),
+    ],
+)  # fmt: skip
+def test_a_search_that_cannot_be_made_is_refused_before_any_work(overrides: Sequence[str], says: str) -> None:
+    with pytest.raises(UserError) as caught:
+        typed(compose(["profile=smoke", *overrides]))
+    assert says in str(caught.value)
+
+
+@pytest.fixture
+def place(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Return a project that holds the prepared dataset."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    (tmp_path / "data" / "prepared").mkdir(parents=True)
+    (tmp_path / "data" / "prepared" / "kaggle").symlink_to(prepared)
+    return Place(tmp_path, tmp_path)
+
+
+def job(place: Place, *overrides: str) -> Job:
+    config: Tree = tree(*SHORT, *overrides)
+    return Job("train", config, "base_cnn", place)
+
+
+def weights(place: Place) -> bytes:
+    return (place.root / "artifacts/models/base_cnn/weights.safetensors").read_bytes()
+
+
+def test_the_winners_weights_are_the_model_and_each_candidate_is_what_it_is_alone(place: Place) -> None:
+    stage.main.task(job(place, *SPACE))
+    searched = weights(place)
+    found = describe(place.root / "artifacts/models/base_cnn").trained["search"]
+    alone = {}
+    for lr in (1e-3, 1e-4, 1e-2):
+        result = stage.main.task(job(place, f"models.base_cnn.train.lr={lr}"))
+        assert result is not None
+        alone[lr] = (round(result.metrics["val_loss"], 6), weights(place))
+    assert [item["best"]["val_loss"] for item in found["candidates"]] == [loss for loss, _ in alone.values()]
+    assert searched == alone[found["winner"]["lr"]][1]
+    assert not list((place.root / ".checkpoints").iterdir())
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{place.root}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("base_cnn").experiment_id])
+    (parent,) = (run for run in runs if run.data.tags.get("search") == "grid")
+    nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert {run.data.params["models.base_cnn.train.lr"] for run in nested} == {"0.001", "0.0001", "0.01"}
+    (best,) = (run for run in nested if "weights" in run.data.tags)
+    assert float(best.data.params["models.base_cnn.train.lr"]) == found["winner"]["lr"]
+    assert all(run.info.status == "FINISHED" for run in runs)
+
+
+def test_a_killed_search_repeats_nothing_that_is_finished(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.main.task(job(place, *SPACE))
+    unbroken = weights(place)
+    tried: list[float] = []
+    train = training.Training.train
+
+    def mortal(self: training.Training, *words: Any) -> Any:
+        tried.append(self.config.lr)
+        if len(tried) == 3:
+            raise KeyboardInterrupt
+        return train(self, *words)
+
+    monkeypatch.setattr(training.Training, "train", mortal)
+    with pytest.raises(KeyboardInterrupt):
+        stage.main.task(job(place, *SPACE))
+    kept = [folder for folder in (place.root / ".checkpoints").iterdir() if list(folder.glob("*.ckpt"))]
+    assert len(kept) == 1, "only the best so far keeps its weights"
+    stage.main.task(job(place, *SPACE))
+    assert tried == [1e-3, 1e-4, 1e-2, 1e-2]
+    assert weights(place) == unbroken
+    assert not list((place.root / ".checkpoints").iterdir())
+
+
+def test_candidates_share_the_features_of_a_frozen_backbone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stages.train.lightning import features
+
+    computed: list[str] = []
+    compute = features.compute
+
+    def counted(*words: Any) -> None:
+        computed.append(words[-1])
+        compute(*words)
+
+    monkeypatch.setattr(features, "compute", counted)
+    stage.main.task(job(place, *SPACE))
+    assert computed == ["train", "val"]
+    stage.main.task(job(place, "models.base_cnn.train.normalize.mean=[0,0,0]"))
+    assert computed == ["train", "val"] * 2, "other inputs, other features"
+    assert candidates.project() == place.root
