@@ -53,8 +53,6 @@ def prepare(config: Keras, store: Store, plugins: list[str]) -> keras.Model:
 def freeze(network: keras.Model, rule: str | list[str], head: str | None) -> None:
     """Take from training the weights that a rule names by their paths; a layer that keeps none is frozen whole."""
     layers = [layer for layer in network._flatten_layers(include_self=False, recursive=True) if not layer._layers]
-    for layer in layers:
-        layer.trainable = True
     still = frozen([weight.path for layer in layers for weight in layer.trainable_variables], rule, head)
     for layer in layers:
         own = layer.trainable_variables

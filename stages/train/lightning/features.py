@@ -22,6 +22,7 @@ from stages.train.lightning.model import Input
 
 CACHE = "data/cache/features"
 BATCH = 64
+PROBE = 8
 
 
 def head_alone(network: nn.Module, config: Lightning, name: str | None, store: Store) -> nn.Module | None:
@@ -32,7 +33,7 @@ def head_alone(network: nn.Module, config: Lightning, name: str | None, store: S
     if not all(key.startswith(f"{name}.") for key in training):
         return None
     head = network.get_submodule(name)
-    if Backbone(network, head, config).ends_with_head(store.split("train").images[:2]):
+    if Backbone(network, head, config).ends_with_head(store.split("train").images[:PROBE]):
         return head
     console.print(f"features are not shared: {name} is not the last part of the network")
     return None

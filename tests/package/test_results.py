@@ -1,0 +1,155 @@
+"""What is published stands alone, and appears all at once."""
+
+import csv
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+import torch
+
+from stages import publish
+from stages.door import Job
+from stages.errors import UserError
+from stages.fetch import bucket as store
+from stages.files import sha256_file, write_json
+from stages.package.results import write_results
+from stages.place import Place
+from stages.train.framework import framework
+from stages.train.model import Description, describe, save
+from tests.conftest import python, tree
+
+RESNET = {"name": "resnet50", "layer_size": 64, "dropout": 0.5}
+METRICS = {"images": 24, "accuracy": 0.75, "loss": 0.5, "roc_auc": None, "classes": {"cat": {}}}
+
+
+@pytest.fixture
+def home(tmp_path: Path, trained: Path) -> Path:
+    """Return a project that holds resnet50, tested and packaged, its weights as they were born."""
+    from stages.train.model import build
+
+    torch.manual_seed(2)
+    network = build("lightning", RESNET, 2, 48, []).eval()
+    config = tree().models["resnet50"].train
+    model = tmp_path / "artifacts" / "models" / "resnet50"
+    model.mkdir(parents=True)
+    described = {**describe(trained).config, "network": RESNET, "lr": config.lr, "epochs": 1}
+    best = {"best_epoch": 1.0, "best_val_accuracy": 0.7, "best_val_loss": 0.6}
+    description = replace(describe(trained), name="resnet50", config=described, trained=best)
+    save(model, framework("lightning").state(network), description)
+    report, package = (tmp_path / "artifacts" / name / "resnet50" for name in ("reports", "packages"))
+    report.mkdir(parents=True)
+    package.mkdir(parents=True)
+    write_json(report / "metrics.json", METRICS)
+    (package / "model.onnx").write_bytes(b"onnx")
+    write_json(package / "model.json", {"sha256": {"weights": sha256_file(model / "weights.safetensors")}})
+    write_json(package / "parity.json", {})
+    return tmp_path
+
+
+def job(home: Path, to: str) -> Job:
+    return Job("publish", tree(f"models.resnet50.publish.to='{to}'"), "resnet50", Place(home, home))
+
+
+def logits(home: Path, pixels: torch.Tensor) -> torch.Tensor:
+    from stages.train.lightning.model import restore
+
+    folder = home / "artifacts/models/resnet50"
+    with torch.inference_mode():
+        found: torch.Tensor = restore(folder, describe(folder))(pixels)
+    return found
+
+
+def test_the_script_rebuilds_the_network_in_a_clean_interpreter(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    model, report, package = (home / "artifacts" / name / "resnet50" for name in ("models", "reports", "packages"))
+    write_results(folder, describe(model), model, report, package, {"framework": "pytorch", "action": "dogs_vs_cats"})
+    torch.manual_seed(1)
+    pixels = torch.randn(3, 3, 48, 48)
+    np.save(folder / "pixels.npy", pixels.numpy())
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('stages', 'pytorch_lightning')));"  # None: not importable
+        "import numpy as np, torch; from prep_model import prep_model; m = prep_model('model_state_dict.pth', 'cpu');"
+        "same = prep_model(torch.load('model_state_dict.pth'), 'cpu', num_classes=2);"
+        "x = torch.from_numpy(np.load('pixels.npy'));"
+        "assert not m.training and torch.equal(m(x), same(x)); np.save('logits.npy', m(x).detach().numpy())"
+    )
+    python("-c", code, cwd=folder)
+    assert np.allclose(np.load(folder / "logits.npy"), logits(home, pixels).numpy(), atol=1e-6)
+    with (folder / "results.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row == {
+        "val_accuracy": "0.7", "val_loss": "0.6", "test_images": "24", "test_accuracy": "0.75", "test_loss": "0.5",
+        "kept_epoch": "1.0", "batch_size": "8", "epochs": "1", "lr": "0.001", "layer_size": "64", "dropout": "0.5",
+        "framework": "pytorch", "action": "dogs_vs_cats", "model_file": "model_state_dict.pth",
+    }  # fmt: skip
+
+
+def test_it_is_in_the_bucket_whole_and_only_once(
+    bucket: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
+    upload, order = store.upload, list[str]()
+
+    def dying(file: Path, url: str) -> None:
+        if file.name == "model_state_dict.pth" and "dead" not in order:
+            order.append("dead")
+            raise KeyboardInterrupt
+        order.append(file.name)
+        upload(file, url)
+
+    monkeypatch.setattr(store, "upload", dying)
+    with pytest.raises(KeyboardInterrupt):
+        publish.main.task(job(home, bucket))
+    files, base = fsspec.core.url_to_fs(bucket, use_listings_cache=False)
+    assert not [path for path in files.find(base) if path.endswith("manifest.json")], "nothing counts yet"
+    publish.main.task(job(home, bucket))
+    assert order[-1] == "manifest.json"
+    (manifest,) = (path for path in files.find(base) if path.endswith("manifest.json"))
+    told = json.loads(files.cat_file(manifest))
+    there = {Path(path).name for path in files.find(base)}
+    assert there == {*told["files"], "manifest.json"}
+    assert {"results.csv", "model_state_dict.pth", "prep_model.py", "model.onnx"} <= there
+    for name, described in told["files"].items():
+        content = files.cat_file(manifest.replace("manifest.json", name))
+        assert hashlib.sha256(content).hexdigest() == described["sha256"]
+
+    uploads = len(order)
+    publish.main.task(job(home, bucket))
+    assert len(order) == uploads
+    assert "published already" in capsys.readouterr().out
+
+
+def test_a_folder_will_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(home))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
+    publish.main.task(job(home, "published"))
+    (folder,) = (home / "published").iterdir()
+    assert len(list(folder.iterdir())) == 7
+
+
+def test_only_what_belongs_together_is_published(home: Path) -> None:
+    project = home / "other"
+    (project / "artifacts").mkdir(parents=True)
+    (home / "artifacts" / "reports").rename(project / "artifacts" / "reports")
+    mixed = Job("publish", tree(), "resnet50", Place(home, project))
+    with pytest.raises(UserError, match=r"python -m stages\.evaluate model=resnet50 from="):
+        publish.main.task(mixed)
+    (project / "artifacts" / "reports").rename(home / "artifacts" / "reports")
+    write_json(home / "artifacts/packages/resnet50/model.json", {"sha256": {"weights": "others"}})
+    with pytest.raises(UserError, match="made of other weights"):
+        publish.main.task(job(home, "x"))
+
+
+def test_a_keras_model_comes_with_a_script_of_its_own(home: Path) -> None:
+    from stages.package.results import script
+
+    described: Description = describe(home / "artifacts/models/resnet50")
+    keras = replace(described, config={**described.config, "framework": "keras", "network": {"name": "xception"}})
+    code = script(keras)
+    compile(code, "prep_model.py", "exec")
+    assert "keras.saving.load_model(model_file)" in code

@@ -1,0 +1,98 @@
+"""A frozen backbone's features, shown with a user's own network, which the project does not know."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import squeezenet1_0
+
+from stages.preprocess.store import Store
+from stages.schema import Lightning
+from stages.train.lightning import features, fit, model
+from tests.conftest import ROOT, tree
+
+OWN = ROOT / "tests" / "own"
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lightning:
+    """Return the training of SqueezeNet on weights from a file, as a user's own model."""
+    monkeypatch.syspath_prepend(OWN)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    torch.manual_seed(3)
+    torch.save(squeezenet1_0(weights=None).state_dict(), tmp_path / "imagenet.pth")
+    train = tree().models["base_cnn"].train
+    assert isinstance(train, Lightning)
+    network = {"name": "squeezenet", "dropout": 0.2}
+    return replace(train, network=network, weights="imagenet.pth", freeze="all", epochs=3, lr=1e-2)
+
+
+def trained(config: Lightning, store: Store, scratch: Path) -> torch.nn.Module:
+    prepared = fit.prepare(config, store, ["squeezenet"])
+    found = fit.train(prepared, config, store, scratch, lambda _: None)
+    network: torch.nn.Module = found.network
+    return network
+
+
+def logits(network: torch.nn.Module, store: Store, config: Lightning) -> torch.Tensor:
+    pixels = torch.from_numpy(np.array(store.split("test").images))
+    with torch.inference_mode():
+        found: torch.Tensor = network(model.Input(config.normalize.mean, config.normalize.std)(pixels))
+    return found
+
+
+def test_training_on_features_is_training_on_pictures(
+    own: Lightning, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(prepared)
+    fast = trained(own, store, tmp_path / "fast")
+    monkeypatch.setattr(fit, "head_alone", lambda *_: None)
+    slow = trained(own, store, tmp_path / "slow")
+    assert torch.allclose(logits(fast, store, own), logits(slow, store, own), atol=1e-4)
+    untouched = torch.load(tmp_path / "imagenet.pth", weights_only=True)
+    for name, tensor in untouched.items():
+        if name.startswith("features."):
+            assert torch.equal(fast.state_dict()[name], tensor), name
+
+
+def test_what_is_in_the_cache_is_not_computed_again(own: Lightning, prepared: Path, tmp_path: Path) -> None:
+    store = Store(prepared)
+    first = trained(own, store, tmp_path / "one")
+    files = sorted((tmp_path / features.CACHE).rglob("*.npy"))
+    assert [file.name for file in files] == ["train.npy", "val.npy"]
+    before = [file.stat().st_mtime_ns for file in files]
+    again = trained(own, store, tmp_path / "two")
+    assert [file.stat().st_mtime_ns for file in files] == before
+    assert torch.equal(logits(first, store, own), logits(again, store, own))
+
+
+@pytest.mark.parametrize(
+    ("change", "shared"),
+    [
+        ({}, True),
+        ({"freeze": ["*", "!classifier.*", "!features.12.*"]}, False),
+        ({"freeze": ["*", "!classifier.3.bias"]}, True),
+        ({"freeze": "none"}, False),
+        ({"augment": replace(tree().models["base_cnn"].train.augment, hflip=0.5)}, False),  # type: ignore[attr-defined]
+    ],
+)
+def test_only_what_is_exact_is_shared(change: dict[str, object], shared: bool, own: Lightning, prepared: Path) -> None:
+    config = replace(own, **change)  # type: ignore[arg-type]
+    store = Store(prepared)
+    found = fit.prepare(config, store, ["squeezenet"])
+    assert (features.head_alone(found.network, config, found.head, store) is not None) is shared
+
+
+def test_a_network_that_goes_on_after_its_head_is_trained_whole(
+    own: Lightning, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(prepared)
+    network = fit.prepare(own, store, ["squeezenet"]).network
+    longer = torch.nn.Sequential()
+    longer.add_module("features", network.get_submodule("features"))
+    longer.add_module("classifier", network.get_submodule("classifier"))
+    longer.add_module("tail", torch.nn.Softmax(1))
+    assert features.head_alone(longer, own, "classifier", store) is None
+    assert "classifier is not the last part of the network" in capsys.readouterr().out
