@@ -8,6 +8,8 @@ from rich.table import Table
 
 from benchmarks.data import CORES, epoch, packing
 from benchmarks.keras_training import training
+from benchmarks.objects import downloading
+from benchmarks.searching import searching
 from benchmarks.serving import inference
 from benchmarks.timing import Ratio
 from benchmarks.training import step
@@ -28,6 +30,8 @@ def main() -> None:
             packing(Path(scratch) / "large", 120, 2000, 1500, "≥ 2"),
             step(),
             *training(),
+            downloading(),
+            *searching(),
             inference(),
         ]
     table = Table(*HEAD)

@@ -39,5 +39,5 @@ def compare(
     times = [(seconds(ours), seconds(peer)) for _ in track(range(rounds), rounds, claim)]
     count, name = unit
     fast = [statistics.median(count / pair[side] for pair in times) for side in (0, 1)]
-    rates = [f"{rate:,.0f} {name}/s" for rate in fast]
+    rates = [f"{rate:,.0f} {name}/s" if rate >= 1 else f"{1 / rate:,.1f} s" for rate in fast]
     return Ratio(claim, rates[0], rates[1], [other / own for own, other in times], bar)

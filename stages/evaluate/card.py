@@ -16,7 +16,7 @@ def card(model: Description, metrics: dict[str, Any], dataset: dict[str, Any]) -
         "## What it saw",
         data(model, dataset),
         "## How it was trained",
-        training(model.config),
+        training(model.config, model.trained.get("search")),
         "## Limits",
         limits(model, metrics, dataset),
     )
@@ -27,7 +27,7 @@ def overview(model: Description) -> str:
     """Say what goes in and what comes out."""
     return (
         f"Tells {', '.join(model.labels[:-1])} and {model.labels[-1]} apart in pictures. "
-        f"Network `{model.network['name']}` with {model.trained['parameters']:,} parameters; "
+        f"Network `{model.network['name']}` with {model.trained['parameters']:,} trained parameters; "
         f"input {model.size} × {model.size} RGB ({model.resize}), output a probability for each class."
     )
 
@@ -73,10 +73,26 @@ def data(model: Description, dataset: dict[str, Any]) -> str:
     )
 
 
-def training(config: dict[str, Any]) -> str:
-    """List the values it was trained with."""
-    rows = [(f"`{name}`", f"`{value}`") for name, value in flat(config, "").items()]
-    return table(("key", "value"), rows)
+def training(config: dict[str, Any], search: dict[str, Any] | None) -> str:
+    """List the values it was trained with, and the candidates that it was chosen from."""
+    values = table(("key", "value"), [(f"`{name}`", f"`{value}`") for name, value in flat(config, "").items()])
+    return f"{searched(search)}\n\n{values}" if search else values
+
+
+def searched(search: dict[str, Any]) -> str:
+    """Say which candidates there were; the test above was of the best one alone."""
+    keys = list(search["winner"])
+    rows = [
+        (
+            *(item["values"][key] for key in keys),
+            f"{item['best']['val_accuracy']:.1%}",
+            f"{item['best']['val_loss']:.4f}",
+        )
+        for item in search["candidates"]
+    ]
+    chosen = ", ".join(f"`{key}` {value}" for key, value in search["winner"].items())
+    head = f"The best of {len(rows)} candidates by `{search['select']}`: {chosen}. Being chosen flatters those numbers."
+    return f"{head}\n\n{table((*keys, 'val accuracy', 'val loss'), rows)}"
 
 
 def limits(model: Description, metrics: dict[str, Any], dataset: dict[str, Any]) -> str:

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from stages.evaluate.metrics import Predictions, summary
 from stages.evaluate.plots import PICTURES, write_plots
 from stages.evaluate.predictions import predict, write_mistakes, write_predictions
 from stages.preprocess.store import Store
-from stages.train.model import Description
+from stages.train.model import Description, describe
 
 
 def test_predictions_are_of_every_test_image_in_order(trained: Path, prepared: Path, tmp_path: Path) -> None:
@@ -65,3 +66,15 @@ def test_a_card_says_what_is_drawn_and_how_sure_it_is() -> None:
 
 def test_a_table_keeps_its_columns() -> None:
     assert table(("a", "b"), [("x|y", 1)]).splitlines() == ["| a | b |", "| --- | --- |", "| x\\|y | 1 |"]
+
+
+def test_the_card_of_a_search_shows_what_was_tried(trained: Path, prepared: Path) -> None:
+    description = describe(trained)
+    best = {"val_accuracy": 0.9, "val_loss": 0.3}
+    tried = [{"values": {"lr": 0.1}, "best": best}, {"values": {"lr": 0.2}, "best": {**best, "val_accuracy": 0.8}}]
+    found = {"strategy": "grid", "select": "max.val_accuracy", "winner": {"lr": 0.1}, "candidates": tried}
+    of_search = replace(description, trained={**description.trained, "search": found})
+    predictions, _ = predict(trained, Store(prepared).split("test"), 8)
+    text = card(of_search, summary(predictions, 5), Store(prepared).report)
+    assert "The best of 2 candidates by `max.val_accuracy`: `lr` 0.1." in text
+    assert "| 0.2 | 80.0% | 0.3000 |" in text

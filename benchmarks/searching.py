@@ -1,0 +1,65 @@
+"""A search of four candidates against the training of one: ResNet-50, drawn pictures, nothing cached before."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from benchmarks.timing import Ratio, compare
+from stages.config import compose, typed
+from stages.door import Job
+from stages.fetch.layouts import kaggle
+from stages.files import write_json
+from stages.place import Place
+from stages.preprocess.pack import pack
+from stages.preprocess.report import report
+from stages.preprocess.store import write_manifest
+from stages.schema import Synthetic, Tree
+
+PICTURES = Synthetic(images=600, unlabelled=0, corrupt=0, smallest=160, largest=240)
+SIZE = 160
+GRID = "{lr: [0.001, 0.01], layer_size: [256, 512]}"
+SHARED = ["models.resnet50.train.freeze=all", "models.resnet50.train.epochs=5"]
+
+
+def searching() -> list[Ratio]:
+    """Time both where the backbone is frozen whole, and as published, where its batch normalisation trains."""
+    with tempfile.TemporaryDirectory() as home:
+        place = Place(Path(home), Path(home))
+        os.environ["DVC_ROOT"] = home
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{home}/mlflow.db"
+        prepare(place.root)
+        frozen = versus(place, "a search of 4 with a frozen backbone vs one training", SHARED, "≥ 0.83 (1 / 1.2)", 2)
+        published = versus(place, "the same as published: batch normalisation trains", [], "reported", 1)
+        del os.environ["DVC_ROOT"], os.environ["MLFLOW_TRACKING_URI"]
+    return [frozen, published]
+
+
+def versus(place: Place, claim: str, values: list[str], bar: str, rounds: int) -> Ratio:
+    """Return how many searches fit into the time of one training."""
+    one = tree(*values, "models.resnet50.search.strategy=none")
+    four = tree(*values, "models.resnet50.search.strategy=grid", f"models.resnet50.search.space={GRID}")
+    return compare(claim, lambda: train(place, four), lambda: train(place, one), (1, "trainings"), bar, rounds)
+
+
+def tree(*values: str) -> Tree:
+    """Return the config of a short training without weights from elsewhere."""
+    return typed(compose(["models.resnet50.dataset=kaggle", "models.resnet50.train.weights=none", *values]))
+
+
+def train(place: Place, config: Tree) -> None:
+    """Train as the stage does, with an empty cache."""
+    from stages.train.__main__ import main
+
+    shutil.rmtree(place.root / "data" / "cache", ignore_errors=True)
+    main.task(Job("train", config, "resnet50", place))
+
+
+def prepare(root: Path) -> None:
+    """Draw and pack the pictures."""
+    folder = root / "data" / "prepared" / "kaggle"
+    folder.mkdir(parents=True)
+    section = typed(compose([f"datasets.kaggle.preprocess.size={SIZE}"])).datasets["kaggle"].preprocess
+    rows = pack(kaggle.entries(kaggle.draw(root, PICTURES, 1), folder / "nested"), section, folder)
+    write_manifest(folder / "manifest.parquet", rows)
+    write_json(folder / "report.json", report("kaggle", "synthetic", rows, section))
