@@ -2,11 +2,12 @@
 
 from starlette.applications import Starlette
 
-from bento import openapi, torchserve, v2
+from bento import nuclio, openapi, torchserve, v2
+from bento.protocol import Protocol
 
 
 def build() -> Starlette:
     """Return the application; the service sets `app.state.desk` when its worker starts."""
-    return Starlette(
-        routes=[v2.Protocol(), openapi.ROUTE, *torchserve.ROUTES, torchserve.LAST], exception_handlers=torchserve.ERRORS
-    )
+    protocols = [Protocol(module.PREFIX, module.ROUTES) for module in (v2, nuclio)]
+    routes = [*protocols, openapi.ROUTE, *torchserve.ROUTES, torchserve.LAST]
+    return Starlette(routes=routes, exception_handlers=torchserve.ERRORS)

@@ -6,6 +6,8 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+PLAIN = ("", "base64", "v2")  # paths whose errors are {"error": …}
+
 
 class BodyLimit:
     """ASGI middleware: reads the body, and answers 413 as soon as it is known to be larger than `limit` bytes."""
@@ -77,7 +79,8 @@ async def refuse(scope: Scope, send: Send, limit: int) -> None:
     """Answer 413 in the shape of the path's protocol, and close the connection: the rest of the body is not read."""
     message = f"The body is larger than {limit / 2**20:g} MB"
     theirs = {"code": 413, "type": "PayloadTooLargeException", "message": message}
-    content = json.dumps({"error": message} if scope["path"].startswith("/v2/") else theirs).encode()
+    first = scope["path"].lstrip("/").partition("/")[0]
+    content = json.dumps({"error": message} if first in PLAIN else theirs).encode()
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     headers.append((b"content-length", str(len(content)).encode()))
     await send({"type": "http.response.start", "status": 413, "headers": headers})

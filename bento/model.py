@@ -1,6 +1,7 @@
 """A packaged model: encoded pictures in, probabilities out."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from stages.preprocess.decode import MAX_PIXELS, Pixels, pixels
+from stages.preprocess.decode import MAX_PIXELS, Pixels, Undecodable, pixels
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -42,6 +43,23 @@ class Model:
         if len(pictures) == 1:
             return self.run(self.decode(pictures[0])[None])
         return self.run(np.stack([self.decode(picture) for picture in pictures]))
+
+    def predict_each(self, pictures: Iterable[bytes | Undecodable]) -> list[Probabilities | Undecodable]:
+        """Return for each encoded picture its probabilities (C), or why there are none; computed as one batch."""
+        decoded = [self.decoded_or_why(picture) for picture in pictures]
+        good = [found for found in decoded if not isinstance(found, Undecodable)]
+        rows = iter(self.run(np.stack(good)) if good else ())
+        return [found if isinstance(found, Undecodable) else next(rows) for found in decoded]
+
+    def decoded_or_why(self, picture: bytes | Undecodable) -> Pixels | Undecodable:
+        """Return a picture's pixels, or why there are none, which may be known before."""
+        if isinstance(picture, Undecodable):
+            return picture
+        try:
+            return self.decode(picture)
+        except Undecodable as error:
+            # A new one: the traceback of this one would keep the broken picture in memory, at its full size.
+            return type(error)(str(error))
 
     def ranked(self, probabilities: npt.NDArray[np.float32]) -> dict[str, float]:
         """Return label → probability of one row, the most probable first."""

@@ -17,7 +17,7 @@ from stages.config import project
 from stages.console import console
 from stages.errors import UserError, choose, refusal
 from stages.place import PACKAGE, PREPARED, Place
-from stages.preprocess.decode import Pixels, Undecodable, decode
+from stages.preprocess.decode import Undecodable, decode
 from stages.sheet import captioned
 
 KEYS = {"model": None, "from": None, "split": None, "show": "false"}
@@ -115,25 +115,22 @@ def pictures(paths: list[Path]) -> Iterator[Path]:
 
 def of_files(model: Model, files: list[Path], target: Path | None) -> Iterator[Answer]:
     """Label files as one batch; one that cannot be read is reported and the rest go on."""
-    decoded: list[Pixels | str] = [decoded_or_why(model, file) for file in files]
-    good = [pixels for pixels in decoded if not isinstance(pixels, str)]
-    rows = iter(model.run(np.stack(good)) if good else ())
-    for file, pixels in zip(files, decoded, strict=True):
-        if isinstance(pixels, str):
-            yield Answer(str(file), error=pixels)
+    for file, row in zip(files, model.predict_each(map(content, files)), strict=True):
+        if isinstance(row, Undecodable):
+            yield Answer(str(file), error=str(row))
             continue
-        found = Answer(str(file), model.ranked(next(rows)))
+        found = Answer(str(file), model.ranked(row))
         if target is not None:
             show(file, found, target)
         yield found
 
 
-def decoded_or_why(model: Model, file: Path) -> Pixels | str:
-    """Return a file's pixels, or why there are none."""
+def content(file: Path) -> bytes | Undecodable:
+    """Return a file's bytes, or why there are none."""
     try:
-        return model.decode(file.read_bytes())
-    except (OSError, Undecodable) as error:
-        return str(error)
+        return file.read_bytes()
+    except OSError as error:
+        return Undecodable(str(error))
 
 
 def of_split(model: Model, place: Place, split: str) -> Iterator[Answer]:
