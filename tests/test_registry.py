@@ -73,7 +73,7 @@ def test_a_network_and_a_dataset_are_added_from_outside(project: Path, tmp_path:
         "preprocess: {size: 16}\n"
     )
     (mine / "conf" / "models" / "mini.yaml").write_text(
-        "defaults: [/train@train: lightning, /evaluate@evaluate: default, /package@package: default, _self_]\n"
+        "defaults: [/framework@_here_: lightning, _self_]\n"
         "dataset: pets\n"
         "train: {network: {name: tiny_plugin, width: 4}, epochs: 1}\n"
     )
