@@ -19,7 +19,7 @@ def downloading() -> Ratio:
     uvicorn = str(Path(sys.executable).with_name("uvicorn"))
     command = [uvicorn, "benchmarks.slow_store:app", "--log-level", "warning", "--port"]
     with tempfile.TemporaryDirectory() as home, served(command, {}) as address:
-        os.environ.update(FAKE, AWS_ENDPOINT_URL=address)
+        os.environ.update(FAKE, AWS_ENDPOINT_URL=f"http://{address}")
         folder = Path(home)
         claim = "fetch objects 20 ms away vs a boto3 loop, one by one"
         return compare(claim, lambda: ours(folder), lambda: peer(folder), (COUNT, "objects"), "≥ 5", rounds=3)

@@ -1,23 +1,18 @@
 """What must hold between the values of the tree, beyond each one's type; the first that does not is a UserError."""
 
+import math
+from typing import Any
+
 from stages.errors import UserError, choose
 from stages.registry import LAYOUT, NETWORKS, check_options
-from stages.schema import Model, Tree, check_ranges
+from stages.schema import Model, Train, Tree, check_ranges
 from stages.space import searched, varied
 
 
 def check(tree: Tree) -> None:
     """Check ranges, names, and what depends on one another."""
     check_ranges(tree)
-    for part in (
-        check_splits,
-        check_pictures,
-        check_mirrors,
-        check_batches,
-        check_names,
-        check_freezes,
-        check_searches,
-    ):
+    for part in CHECKS:
         part(tree)
 
 
@@ -71,10 +66,26 @@ def check_names(tree: Tree) -> None:
 def check_freezes(tree: Tree) -> None:
     """Raise a UserError for a `freeze` that is neither a word nor a list of globs."""
     for name, model in tree.models.items():
-        rule = model.train.freeze
-        globs = isinstance(rule, list) and all(isinstance(glob, str) for glob in rule)
-        if not globs and rule not in ("none", "all"):
-            raise UserError(f"models.{name}.train.freeze: {rule!r} is not allowed; say none, all, or a list of globs")
+        try:
+            check_freeze(model.train)
+        except UserError as error:
+            raise UserError(f"models.{name}.train.{error}") from error
+
+
+def check_freeze(train: Train) -> None:
+    """Raise a UserError for one such `freeze`."""
+    rule = train.freeze
+    globs = isinstance(rule, list) and all(isinstance(glob, str) for glob in rule)
+    if not globs and rule not in ("none", "all"):
+        raise UserError(f"freeze: {rule!r} is not allowed; say none, all, or a list of globs")
+
+
+def check_targets(tree: Tree) -> None:
+    """Raise a UserError for a place to publish to that nothing can be written to."""
+    for name, model in tree.models.items():
+        to = model.publish.to
+        if "://" in to and not to.startswith(("s3://", "gs://", "file://")):
+            raise UserError(f"models.{name}.publish.to: {to!r} cannot be written to; say s3://…, gs://… or a folder")
 
 
 def check_searches(tree: Tree) -> None:
@@ -85,21 +96,38 @@ def check_searches(tree: Tree) -> None:
 
 
 def check_search(where: str, model: Model, plugins: list[str]) -> None:
-    """Try every value of a space."""
+    """Raise a UserError for a space that is empty, or smaller than what is to be drawn from it."""
     space = searched(model.search, model.train)
-    points = 1
     for key, values in space.items():
-        points *= len(values)
-        for value in values:
-            try:
-                train = varied(model.train, {key: value})
-                check_ranges(train)
-                check_options(NETWORKS[train.framework], train.network, plugins, "network")
-            except UserError as error:
-                raise UserError(f"{where}.space: {error}") from error
+        check_values(f"{where}.space", key, values, model.train, plugins)
     if not space:
         raise UserError(f"{where}.space: empty; name keys of train and their values, or say strategy: none")
-    if model.search.strategy == "random" and model.search.runs > points:
-        raise UserError(
-            f"{where}.runs: {model.search.runs} is more than the space's {points} points; say strategy: grid"
-        )
+    points, runs = math.prod(map(len, space.values())), model.search.runs
+    if model.search.strategy == "random" and runs > points:
+        raise UserError(f"{where}.runs: {runs} is more than the space's {points} points; say strategy: grid")
+
+
+def check_values(where: str, key: str, values: list[Any], train: Train, plugins: list[str]) -> None:
+    """Try every value of a key of a space."""
+    if any(value in values[:number] for number, value in enumerate(values)):
+        raise UserError(f"{where}: {key}: {values} holds a value twice")
+    for value in values:
+        try:
+            changed = varied(train, {key: value})
+            check_ranges(changed)
+            check_freeze(changed)
+            check_options(NETWORKS[changed.framework], changed.network, plugins, "network")
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+
+
+CHECKS = (
+    check_splits,
+    check_pictures,
+    check_mirrors,
+    check_batches,
+    check_names,
+    check_freezes,
+    check_searches,
+    check_targets,
+)

@@ -10,6 +10,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from stages.checks import check
 from stages.errors import UserError, choose, nearest
 from stages.schema import FRAMEWORKS, Model, Tree
+from stages.secrets import refuse_secrets
 
 CODE = Path(__file__).resolve().parents[1]
 CONF = CODE / "conf"
@@ -45,6 +46,7 @@ def typed(config: DictConfig) -> Tree:
     except OmegaConfBaseException as error:
         raise UserError(explain(error)) from error
     assert isinstance(values, dict)
+    refuse_secrets(values)
     tree = merge({str(name): value for name, value in values.items() if name not in SELECTORS})
     check(tree)
     return tree

@@ -19,6 +19,7 @@ from stages.errors import UserError, choose, refusal
 from stages.files import write_json
 from stages.place import Place
 from stages.schema import Dataset, Model, Tree
+from stages.secrets import refuse_secrets
 from stages.sweep import RESULT, finish
 
 Task = Callable[["Job"], "Result | None"]
@@ -69,6 +70,7 @@ class Door:
         os.environ["BESTIARY_STAGE"] = self.stage
         register_resolver()
         try:
+            refuse_secrets(sys.argv[1:], "the command line")
             check_origin(sys.argv[1:])
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(self.run)()
         except UserError as error:

@@ -5,6 +5,8 @@ from difflib import get_close_matches
 
 from stages.console import errors
 
+MOST = 20  # names in one message
+
 
 class UserError(Exception):
     """A mistake in a command, a config or the data; shown without a traceback."""
@@ -28,7 +30,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     match = get_close_matches(name, names, n=1, cutoff=0.6)
     if match:
         return f"; did you mean {match[0]}?"
-    return f"; allowed: {', '.join(names)}" if names else "; none exist"
+    shown = [*names[:MOST], "…"] if len(names) > MOST else names
+    return f"; allowed: {', '.join(shown)}" if names else "; none exist"
 
 
 def choose(kind: str, name: str, known: Iterable[str]) -> str:

@@ -23,6 +23,7 @@ from stages.edit import put, spelled
 from stages.errors import UserError, first_line, refusal
 from stages.fetch.download import public
 from stages.files import read_json, write_text
+from stages.monitor import rank
 from stages.place import MAKERS, MODEL
 from stages.schema import Tree
 from stages.sweep import RESULT, jobs
@@ -83,10 +84,9 @@ def best(sweep: Path) -> Path:
     results = {job: read_json(job / RESULT) for job in jobs(sweep) if (job / RESULT).exists()}
     if not results:
         raise UserError(f"{sweep}: all of its jobs failed, none has a {RESULT}; run the sweep again")
-    mode, _, name = next(iter(results.values()))["monitor"].partition(".")
-    ranks = {job: result["metrics"][name] * (1 if mode == "min" else -1) for job, result in results.items()}
-    found = min(ranks, key=lambda job: (ranks[job] != ranks[job], ranks[job]))
-    console.print(f"best by {mode}.{name}: {found}", markup=False)
+    monitor = next(iter(results.values()))["monitor"]
+    found = min(results, key=lambda job: rank(monitor, results[job]["metrics"]))
+    console.print(f"best by {monitor}: {found}", markup=False)
     return found
 
 

@@ -14,7 +14,7 @@ from stages.errors import UserError
 from stages.fetch import bucket
 from stages.fetch.download import copy, is_remote, public
 from stages.files import fingerprint, read_json, sha256_file, write_json
-from stages.place import MAKERS, MODEL, PACKAGE, REPORT
+from stages.place import MODEL, PACKAGE, REPORT
 from stages.tracking import continued
 
 MANIFEST = "manifest.json"
@@ -31,32 +31,36 @@ def main(job: Job) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_results(folder, describe(trained), trained, report, package, job.model.publish.labels)
-        files = {file.name: described(file) for file in sorted(folder.iterdir())}
-        run = f"{job.name}-{fingerprint(files)}"
-        target = f"{job.model.publish.to.rstrip('/')}/{run}"
-        if there(f"{target}/{MANIFEST}"):
-            console.print(f"published already: {public(target)}", markup=False)
-            return
-        write_json(folder / MANIFEST, {"model": job.name, "run": run, "weights": weights, "files": files})
-        for name in (*files, MANIFEST):
-            put(folder / name, f"{target}/{name}")
+        target = upload(folder, job, weights)
     with continued(job, weights) as record:
         record.tag("published", public(target))
+
+
+def upload(folder: Path, job: Job, weights: str) -> str:
+    """Put every file where it belongs, the manifest last; return where that is. What is there already stays."""
+    files = {file.name: described(file) for file in sorted(folder.iterdir())}
+    run = f"{job.name}-{fingerprint(files)}"
+    target = f"{job.model.publish.to.rstrip('/')}/{run}"
+    if there(f"{target}/{MANIFEST}"):
+        console.print(f"published already: {public(target)}", markup=False)
+        return target
+    write_json(folder / MANIFEST, {"model": job.name, "run": run, "weights": weights, "files": files})
+    for name in (*files, MANIFEST):
+        put(folder / name, f"{target}/{name}")
     console.print(f"published {job.name}: {public(target)}, {len(files)} files and {MANIFEST}", markup=False)
+    return target
 
 
 def tested(job: Job) -> tuple[Path, Path, Path]:
     """Return model, report and package, or raise a UserError where they are not of the same training."""
     trained, report, package = (job.place.read(layout, job.name) for layout in (MODEL, REPORT, PACKAGE))
-    for other in (report, package):
-        if other.parents[2] != trained.parents[2]:
-            stage = MAKERS[other.parent.name]
-            raise UserError(f"{trained}: not there yet for it: `python -m stages.{stage} model={job.name} from=…`")
-    weights = read_json(package / "model.json")["sha256"]["weights"]
-    if weights != sha256_file(trained / "weights.safetensors"):
-        raise UserError(
-            f"{package}: made of other weights; make it anew with `dvc repro evaluate@{job.name} package@{job.name}`"
-        )
+    weights = sha256_file(trained / "weights.safetensors")
+    of_report = read_json(report / "tested.json")["weights"]
+    of_package = read_json(package / "model.json")["sha256"]["weights"]
+    for folder, stage, found in ((report, "evaluate", of_report), (package, "package", of_package)):
+        if found != weights:
+            again = f"dvc repro {stage}@{job.name}`, of a run `python -m stages.{stage} model={job.name} from=…"
+            raise UserError(f"{folder}: made of other weights than {trained}; make it anew: `{again}`")
     return trained, report, package
 
 
@@ -67,7 +71,7 @@ def described(file: Path) -> dict[str, Any]:
 
 def there(url: str) -> bool:
     """Return whether a published file is there."""
-    return bucket.exists(url) if is_remote(url) else (project() / url).exists()
+    return bucket.exists(url) if is_remote(url) else local(url).exists()
 
 
 def put(file: Path, url: str) -> None:
@@ -75,7 +79,12 @@ def put(file: Path, url: str) -> None:
     if is_remote(url):
         bucket.upload(file, url)
     else:
-        copy(file, project() / url)
+        copy(file, local(url))
+
+
+def local(url: str) -> Path:
+    """Return the path of a file on this disk; a relative one starts at the project."""
+    return project() / url.removeprefix("file://")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from stages.config import complaint, typed
 from stages.console import console
 from stages.errors import UserError, refusal
 from stages.files import read_json
+from stages.monitor import rank
 
 RESULT = "result.json"
 
@@ -85,15 +86,16 @@ def show(folder: Path) -> None:
     best: dict[str, Any] = next((result for _, result in found if result), {"monitor": "min.value", "metrics": {}})
     results = [(job.name, result["metrics"] if result else None, overrides(job)) for job, result in found]
     first = table(folder.name, best["monitor"], results)
+    if not any(result for _, result in found):
+        return
     console.print(f"go on from a job: python -m stages.evaluate model=… from={folder / first}")
     console.print(f"keep its values: python -m stages.promote {folder / first}")
 
 
 def table(title: str, monitor: str, results: Sequence[tuple[str, dict[str, float] | None, str]]) -> str:
     """Print one line for each (name, metrics, values), best first, what failed last; return the best one's name."""
-    mode, _, value = monitor.partition(".")
-    sign = 1 if mode == "min" else -1
-    results = sorted(results, key=lambda item: sign * item[1][value] if item[1] else float("inf"))
+    value = monitor.partition(".")[2]
+    results = sorted(results, key=lambda item: rank(monitor, item[1]))
     known = results[0][1] or {}
     names = [value, *(name for name in known if name != value)]
     shown = Table(title=f"{title}, best by {monitor} first", title_justify="left")

@@ -25,13 +25,15 @@ def main(job: Job) -> None:
     test = store.split("test")
     found, description = predict(model, test, config.batch_size)
     metrics = summary(found, config.bins)
+    weights = sha256_file(model / "weights.safetensors")
     with job.place.write(REPORT, job.name) as folder:
         write_json(folder / "metrics.json", metrics)
+        write_json(folder / "tested.json", {"weights": weights, "data": store.fingerprint})
         write_plots(folder, found, config.bins)
         write_predictions(folder / "predictions.parquet", found, test)
         write_mistakes(folder / PICTURES / "mistakes.png", found, test, config.mistakes)
         write_text(folder / "card.md", card(description, metrics, store.report))
-    with continued(job, sha256_file(model / "weights.safetensors")) as run:
+    with continued(job, weights) as run:
         record(run, metrics, job.place.root / REPORT.format(job.name))
     interval = f"{metrics['accuracy_low']:.1%}–{metrics['accuracy_high']:.1%}"
     console.print(f"evaluated {job.name}: test accuracy {metrics['accuracy']:.1%} ({interval})")

@@ -43,9 +43,10 @@ class Layout:
         else:
             self.entries(published, scratch)
 
-    def collect(self, published: Path, folder: Path, choose: Choose) -> Path:
-        """Return an archive of what the chosen rows of a table name."""
-        archive: Path = self.module.collect(published, folder, choose, **self._keys(self.module.collect))
+    def collect(self, published: Path, folder: Path, choose: Choose, trusted: bool) -> Path:
+        """Return an archive of what the chosen rows of a table name; a trusted table may name files of this disk."""
+        keys = self._keys(self.module.collect)
+        archive: Path = self.module.collect(published, folder, choose, trusted, **keys)
         return archive
 
     def draw(self, folder: Path, spec: Synthetic, seed: int) -> Path:

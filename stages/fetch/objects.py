@@ -1,5 +1,6 @@
 """Many objects, fetched at once: bounded, each in one piece beside its place and renamed, none twice."""
 
+import os
 import random
 import threading
 from collections import Counter
@@ -11,10 +12,10 @@ from pathlib import Path
 
 from stages.console import progress
 from stages.errors import UserError, first_line
+from stages.fetch.download import public
 from stages.fetch.stores import Store, open_store, split
 from stages.parallel import ordered
 
-ATTEMPTS = 10  # with one in five failing, one object in ten million is given up
 WAIT = 0.1
 LONGEST = 5.0
 AHEAD = 4
@@ -31,9 +32,9 @@ class Wanted:
 
     @property
     def address(self) -> str:
-        """The object's URL."""
+        """The object's URL, fit for logs."""
         scheme, name = split(self.bucket)
-        return f"{scheme}://{name}/{self.key}"
+        return public(f"{scheme}://{name}/{self.key}")
 
 
 def fetch_all(wanted: Sequence[Wanted], workers: int) -> Counter[str]:
@@ -60,30 +61,33 @@ def fetch_all(wanted: Sequence[Wanted], workers: int) -> Counter[str]:
 def fetch(stores: dict[str, Store], stop: threading.Event, item: Wanted) -> str:
     """Fetch one object, again where that may help; return "fetched" or "there"."""
     scheme, bucket = split(item.bucket)
-    have = item.target if item.target.exists() else None
-    for attempt in range(1, ATTEMPTS + 1):
+    store, have = stores[scheme], item.target if item.target.exists() else None
+    for attempt in range(1, store.attempts + 1):
         try:
-            content = stores[scheme].get(bucket, item.key, have)
+            content = store.get(bucket, item.key, have)
             break
         except (FileNotFoundError, PermissionError, UserError) as error:
             raise refused(item, error) from error
         except Exception as error:  # every store's client has errors of its own
-            if attempt == ATTEMPTS:
-                raise refused(item, error, f"gave up after {ATTEMPTS} attempts; run again to go on: ") from error
+            if attempt == store.attempts:
+                raise refused(item, error, f"gave up after {attempt} attempts; run again to go on: ") from error
             stop.wait(min(LONGEST, WAIT * 2**attempt) * random.uniform(0.5, 1))
         if stop.is_set():
             return "stopped"
     if content is None:
         return "there"
     scratch = item.target.with_name(f".{item.target.name}.partial")
-    scratch.write_bytes(content)  # not synced: what a power cut tears, its size and MD5 betray
+    with scratch.open("wb") as file:
+        file.write(content)
+        os.fsync(file.fileno())
     scratch.replace(item.target)
     return "fetched"
 
 
 def refused(item: Wanted, error: Exception, head: str = "") -> UserError:
     """Say which object did not come, and why."""
-    return UserError(f"{item.address}: {head}{reason(error)} (bucket {item.bucket}, key {item.key}, {item.where})")
+    name = split(item.bucket)[1].rpartition("@")[2]
+    return UserError(f"{item.address}: {head}{reason(error)} (bucket {name}, key {item.key}, {item.where})")
 
 
 def reason(error: Exception) -> str:

@@ -1,21 +1,24 @@
-"""One object out of a store: whole, checked by size and ETag, or not read again where a file holds it already.
+"""One object out of a store: whole, or not read again where a file holds it already.
 
-A store raises FileNotFoundError and PermissionError for what another attempt would not change, UserError for what
-is wrong with the store itself; every other error is worth another attempt.
+S3 tells by ETag, GCS by MD5, a web server by size alone. A store raises FileNotFoundError and PermissionError for what
+another attempt would not change, UserError for what is wrong with the request; other errors are worth another attempt.
 """
 
+import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from stages.config import project
-from stages.errors import UserError
+from stages.errors import UserError, first_line
 
 LARGEST = 64 * 2**20
-TIMEOUT = {"connect_timeout": 10, "read_timeout": 30}
-PASSING = (408, 429)
+TIMEOUT = (10, 30)
+PASSING = (408, 425, 429)
 FINAL = {401: PermissionError, 403: PermissionError, 404: FileNotFoundError, 410: FileNotFoundError}
+MD5 = re.compile(r'"[0-9a-f]{32}"')
 
 
 class Damaged(Exception):
@@ -23,7 +26,9 @@ class Damaged(Exception):
 
 
 class Store(Protocol):
-    """Where objects lie."""
+    """Where objects lie; `attempts` is how often one is worth asking for."""
+
+    attempts: int
 
     def get(self, bucket: str, key: str, have: Path | None) -> bytes | None:
         """Return an object's bytes, None where the file `have` holds them already."""
@@ -32,87 +37,140 @@ class Store(Protocol):
 class S3:
     """Amazon S3 and what speaks like it; credentials, region and endpoint as boto3 finds them."""
 
+    attempts = 10  # with one in five failing, one object in ten million is given up
+
     def __init__(self, connections: int) -> None:
         import boto3
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
 
-        retries = {"total_max_attempts": 1}  # attempts are counted in one place, which sees the body too
-        config = Config(max_pool_connections=connections, retries=retries, **TIMEOUT)
-        self._client = boto3.session.Session().client("s3", config=config)
+        connect, read = TIMEOUT
+        once = {"total_max_attempts": 1}  # attempts are counted in one place, which sees the body too
+        config = Config(max_pool_connections=connections, retries=once, connect_timeout=connect, read_timeout=read)
+        try:
+            self._client = boto3.session.Session().client("s3", config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise UserError(f"s3: {error}") from error
 
     def get(self, bucket: str, key: str, have: Path | None) -> bytes | None:
         """Ask for the object unless it is the one we have."""
-        from botocore.exceptions import ClientError, NoCredentialsError
+        from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError
 
+        name, _, folder = bucket.partition("/")
+        path = f"{folder}/{key}" if folder else key
         known = {"IfNoneMatch": f'"{md5(have.read_bytes())}"'} if have else {}
         try:
-            answer = self._client.get_object(Bucket=bucket, Key=key, **known)
+            answer = self._client.get_object(Bucket=name, Key=path, **known)
         except NoCredentialsError as error:
-            raise UserError("s3: no credentials; put AWS_ACCESS_KEY_ID and … into the environment") from error
+            raise UserError("no credentials; put AWS_ACCESS_KEY_ID and … into the environment") from error
+        except ParamValidationError as error:
+            raise UserError(" ".join(str(error).split())) from error
         except ClientError as error:
-            refuse_unless_same(error.response)
-            return None
-        size = answer["ContentLength"]
-        if have is not None and "-" in answer["ETag"] and have.stat().st_size == size:
+            status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
+            if status == 304:
+                return None
+            raise Damaged(code) if code == "RequestTimeout" else meaning(status, code) from error
+        if have is not None and unchanged(have, answer):
             answer["Body"].close()
             return None
-        refuse_large(size)
-        content: bytes = answer["Body"].read()
-        if plain(answer) and md5(content) != answer["ETag"].strip('"'):
-            raise Damaged(f"{len(content)} bytes that do not match the ETag {answer['ETag']}")
-        return content
+        return whole(answer)
 
 
-def refuse_unless_same(response: dict[str, Any]) -> None:
-    """Raise what an error of S3 means, unless it says that nothing has changed."""
-    status, error = response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]
-    if status == 304:
-        return
-    if status >= 500 or status in PASSING or error["Code"] in ("RequestTimeout", "SlowDown"):
-        raise Damaged(error["Code"])
-    raise FINAL.get(status, UserError)(f"{status} {error['Code']}")
+def unchanged(have: Path, answer: dict[str, Any]) -> bool:
+    """Return whether an object whose ETag is no MD5 is older than the file we have, and of its size."""
+    state = have.stat()
+    same = state.st_size == answer["ContentLength"] and answer["LastModified"].timestamp() <= state.st_mtime
+    return same and not plain(answer)
+
+
+def whole(answer: dict[str, Any]) -> bytes:
+    """Return an object's bytes, checked against its ETag where that is their MD5."""
+    refuse_large(answer["ContentLength"])
+    content: bytes = answer["Body"].read()
+    if plain(answer) and f'"{md5(content)}"' != answer["ETag"]:
+        raise Damaged(f"{len(content)} bytes that do not match the ETag {answer['ETag']}")
+    return content
 
 
 def plain(answer: dict[str, Any]) -> bool:
     """Return whether an object's ETag is its MD5: not that of a multipart or encrypted one."""
     encrypted = answer.get("ServerSideEncryption", "").startswith("aws:kms") or "SSECustomerAlgorithm" in answer
-    return "-" not in answer["ETag"] and not encrypted
+    return bool(MD5.fullmatch(answer.get("ETag", ""))) and not encrypted
+
+
+class Web:
+    """A web server."""
+
+    attempts = 10
+
+    def __init__(self, scheme: str, connections: int) -> None:
+        import requests
+
+        self._scheme = scheme
+        self._session = requests.Session()
+        self._session.mount(f"{scheme}://", requests.adapters.HTTPAdapter(pool_maxsize=connections))
+
+    def get(self, bucket: str, key: str, have: Path | None) -> bytes | None:
+        """Ask for the file; its body is not read where it has the size of what we have."""
+        headers = {"Accept-Encoding": "identity"}
+        url = f"{self._scheme}://{bucket}/{key}"
+        with self._session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+            if not answer.ok:
+                raise meaning(answer.status_code, answer.reason)
+            size = int(answer.headers.get("Content-Length", -1))
+            refuse_large(size)
+            if have is not None and have.stat().st_size == size:
+                return None
+            content: bytes = answer.content
+        if size not in (-1, len(content)):
+            raise Damaged(f"{len(content)} of {size} bytes")
+        return content
 
 
 class Anywhere:
-    """Every other store (gs, http, …), by fsspec."""
+    """Every other store (gs, …), by fsspec, whose clients make attempts of their own."""
+
+    attempts = 3
 
     def __init__(self, scheme: str) -> None:
         import fsspec
 
         self._files = fsspec.filesystem(scheme, use_listings_cache=False)
-        self._head = f"{scheme}://" if scheme.startswith("http") else ""
 
     def get(self, bucket: str, key: str, have: Path | None) -> bytes | None:
         """Ask for the object unless its size, and its MD5 where it is told, are those of the one we have."""
-        path = f"{self._head}{bucket}/{key}"
-        told = self._files.info(path)
-        size = told.get("size")
-        refuse_large(size or 0)
-        if have is not None and size is not None and matches(have.read_bytes(), told):
-            return None
-        content: bytes = self._files.cat_file(path)
+        path = f"{bucket}/{key}"
+        try:
+            told = self._files.info(path)
+            refuse_large(told.get("size") or 0)
+            if have is not None and matches(have.read_bytes(), told):
+                return None
+            content: bytes = self._files.cat_file(path)
+        except OSError as error:
+            raise forbidden(error) or error from error
         if not matches(content, told):
-            raise Damaged(f"{len(content)} of {size} bytes")
+            raise Damaged(f"{len(content)} of {told.get('size')} bytes")
         return content
+
+
+def forbidden(error: OSError) -> PermissionError | None:
+    """Return what a client means that says in words only that it was turned away."""
+    turned_away = getattr(error, "code", None) in (401, 403) or str(error).startswith("Forbidden")
+    return PermissionError(first_line(error)) if turned_away else None
 
 
 def matches(content: bytes, told: dict[str, Any]) -> bool:
     """Return whether bytes are what a store's listing tells of them."""
-    import base64
-
     right = told.get("size") in (None, len(content))
     given = told.get("md5Hash")
-    return right and (given is None or given == base64.b64encode(hashlib.md5(content).digest()).decode())
+    digest = hashlib.md5(content, usedforsecurity=False).digest()
+    return right and (given is None or given == base64.b64encode(digest).decode())
 
 
 class Disk:
     """Files on this disk; a relative path starts at the project."""
+
+    attempts = 1
 
     def get(self, bucket: str, key: str, have: Path | None) -> bytes | None:
         """Read the file."""
@@ -128,6 +186,8 @@ def open_store(scheme: str, connections: int) -> Store:
         return Disk()
     if scheme == "s3":
         return S3(connections)
+    if scheme in ("http", "https"):
+        return Web(scheme, connections)
     try:
         return Anywhere(scheme)
     except (ValueError, ImportError) as error:
@@ -140,6 +200,13 @@ def split(bucket: str) -> tuple[str, str]:
         return "s3", bucket
     parts = urlsplit(bucket)
     return parts.scheme, f"{parts.netloc}{parts.path}".rstrip("/")
+
+
+def meaning(status: int, said: str) -> Exception:
+    """Return the error that an HTTP status stands for."""
+    if status >= 500 or status in PASSING:
+        return Damaged(f"{status} {said}")
+    return FINAL.get(status, UserError)(f"{status} {said}")
 
 
 def refuse_large(size: int) -> None:

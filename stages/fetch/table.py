@@ -40,10 +40,15 @@ class Row:
 def read(path: Path, required: Sequence[str]) -> list[Row]:
     """Return a CSV's rows, or raise a UserError for a column that is missing or a row of another width."""
     with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.reader(file, strict=True)
         try:
-            return list(rows(path.name, csv.reader(file, strict=True), required))
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise UserError(f"{path.name}: not a CSV in UTF-8 ({error})") from error
+            return list(rows(path.name, lines, required))
+        except csv.Error as error:
+            raise UserError(
+                f"{path.name}, before row {lines.line_num + 1}: no CSV ({error}); is a quote open?"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path.name}, after row {lines.line_num}: not in UTF-8 ({error.reason})") from error
 
 
 def rows(table: str, lines: Iterator[list[str]], required: Sequence[str]) -> Iterator[Row]:
@@ -53,6 +58,8 @@ def rows(table: str, lines: Iterator[list[str]], required: Sequence[str]) -> Ite
     if missing:
         found = ", ".join(columns) or "nothing"
         raise UserError(f"{table}, row 1: no column {', '.join(missing)}; there is {found}")
+    if len(set(columns)) < len(columns):
+        raise UserError(f"{table}, row 1: a column stands there twice: {', '.join(columns)}")
     for number, line in enumerate(lines, 2):
         if line and len(line) != len(columns):
             raise UserError(f"{table}, row {number}: {len(line)} values for {len(columns)} columns")

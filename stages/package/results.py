@@ -16,30 +16,35 @@ RESULTS = "results.csv"
 TORCH = "model_state_dict.pth"
 KERAS = "model.keras"
 
-PREP_TORCH = '''"""{name}: rebuilds the network and loads its weights. Needs torch and torchvision, nothing else.
+PREP_TORCH = '''"""Rebuilds a network and loads its weights. Needs torch and torchvision, nothing else.
 
-Classes: {labels}. Input: float32, N x 3 x {size} x {size}, (pixel / 255 - mean) / std with
-mean {mean}, std {std}. Output: logits, N x {classes}.
+Input: float32, N x 3 x SIZE x SIZE, (pixel / 255 - MEAN) / STD. Output: logits, one for each of LABELS.
 """
-
+{future}
 import torch
 {network}
+LABELS = {labels!r}
+SIZE, MEAN, STD = {size}, {mean}, {std}
+
 
 def prep_model(model_state_dict, device, num_classes={classes}):
     """Return the network in eval mode; `model_state_dict` is the path of the .pth file, or what it holds."""
     if not isinstance(model_state_dict, dict):
         model_state_dict = torch.load(model_state_dict, map_location=device, weights_only=True)
-    model = build(num_classes, {size}, **{options})
+    model = build(num_classes, SIZE, **{options})
     model.load_state_dict(model_state_dict)
     return model.to(device).eval()
 '''
 
-PREP_KERAS = '''"""{name}: loads the model. Needs Keras and the backend of your choice.
+PREP_KERAS = '''"""Loads a model. Needs Keras and the backend of your choice.
 
-Classes: {labels}. Input: pixels 0-255, N x {size} x {size} x 3. Output: probabilities; of two classes the second's.
+Input: pixels 0-255, N x SIZE x SIZE x 3. Output: probabilities of LABELS; of two classes the second's alone.
 """
 
 import keras
+
+LABELS = {labels!r}
+SIZE = {size}
 
 
 def prep_model(model_file):
@@ -72,25 +77,23 @@ def write_state(weights: Path, target: Path) -> None:
 def script(model: Description) -> str:
     """Return the source of prep_model.py."""
     _, options = selected(model.network)
-    values: dict[str, Any] = {
-        "name": model.name,
-        "labels": ", ".join(model.labels),
-        "classes": len(model.labels),
-        "size": model.size,
-    }
+    values: dict[str, Any] = {"labels": model.labels, "classes": len(model.labels), "size": model.size}
     if model.framework == "keras":
         return PREP_KERAS.format(**values)
     module = module_of(NETWORKS[model.framework], str(model.network["name"]), model.plugins, "network")
-    return PREP_TORCH.format(network=body(source(module)), options=options, **values, **model.config["normalize"])
+    future, network = body(source(module))
+    return PREP_TORCH.format(future=future, network=network, options=options, **values, **model.config["normalize"])
 
 
-def body(file: Path) -> str:
-    """Return a module's source without its docstring."""
+def body(file: Path) -> tuple[str, str]:
+    """Return a module's imports from the future, and its source without them and its docstring."""
     text = file.read_text(encoding="utf-8")
     first = ast.parse(text).body[0]
     described = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     lines = text.splitlines()[first.end_lineno if described else 0 :]
-    return "\n".join(lines).strip("\n") + "\n"
+    future = [line for line in lines if line.startswith("from __future__")]
+    rest = "\n".join(line for line in lines if line not in future).strip("\n")
+    return "".join(f"\n{line}\n" for line in future), f"{rest}\n"
 
 
 def row(model: Description, metrics: dict[str, Any], labels: dict[str, Any], file: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from stages.train.candidates import best_of
 from stages.train.curves import draw_curves
 from stages.train.history import Row, Trained, write_history
 from stages.train.model import WEIGHTS, Description, save
-from stages.train.training import Training, named
+from stages.train.training import Training, checkpoints, clear, named
 from stages.train.weights import locate
 
 
@@ -29,12 +29,12 @@ def main(job: Job) -> Result:
             trained = training.restore()
             finish(training, trained, run, {"search": found})
         return Result(search.select, trained.best)
-    training = Training(job, config, store)
+    training = Training(job, config, store, checkpoints())
     prepared = training.prepare()
     with training.tracked() as run:
         trained = training.train(prepared, run)
         finish(training, trained, run, {})
-    training.clear()
+    clear(training.scratch)
     return Result(config.monitor, trained.best)
 
 

@@ -1,12 +1,10 @@
 """A search's candidates, trained in turn as runs nested in one; a killed search repeats none that is finished."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from stages.config import project
 from stages.console import console
 from stages.door import Job
 from stages.files import fingerprint
@@ -15,7 +13,7 @@ from stages.sweep import table
 from stages.tracking import Run, flat, tracked
 from stages.train.history import Row
 from stages.train.search import Candidate, candidates, record, winner
-from stages.train.training import Training
+from stages.train.training import Training, checkpoints, clear
 
 Best = tuple[Training, Run, dict[str, Any]]
 
@@ -25,8 +23,9 @@ def best_of(job: Job, store: Store) -> Iterator[Best]:
     """Train every candidate, then yield the best one's training, its run, and the search's record."""
     search = job.model.search
     tried = candidates(search, job.model.train)
-    trainings = [Training(job, candidate.config, store) for candidate in tried]
-    scratch = project() / ".checkpoints" / fingerprint([search.select, *(training.key for training in trainings)])
+    named = [Training(job, candidate.config, store, checkpoints()).key for candidate in tried]
+    scratch = checkpoints() / fingerprint([search.select, *named])
+    trainings = [Training(job, candidate.config, store, scratch) for candidate in tried]
     params = flat(asdict(search), f"models.{job.name}.search")
     with tracked(job, scratch, {"data": store.fingerprint, "search": search.strategy}, params) as parent:
         rows: list[Row] = []
@@ -39,9 +38,7 @@ def best_of(job: Job, store: Store) -> Iterator[Best]:
         parent.metrics({f"best_{name}": value for name, value in rows[best].items()})
         with trainings[best].tracked(tried[best].name, parent.id) as run:
             yield trainings[best], run, record(search, tried, rows)
-    for training in trainings:
-        training.clear()
-    shutil.rmtree(scratch, ignore_errors=True)
+    clear(scratch)
 
 
 def row_of(training: Training, candidate: Candidate, parent: Run) -> Row:

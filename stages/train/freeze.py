@@ -28,6 +28,8 @@ def patterns(rule: str | list[str], head: str | None) -> list[str]:
         return rule
     if rule == "none":
         return []
+    if rule != "all":
+        raise UserError(f"freeze: {rule!r} is not allowed; say none, all, or a list of globs")
     if head is None:
         raise UserError(f"freeze: {rule}: the network's file names no HEAD; list globs over its parameters instead")
     return ["*", f"{THAW}{head}[./]*"]

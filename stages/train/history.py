@@ -1,7 +1,6 @@
 """The rows of metrics that a training leaves, whatever the framework: what they say, and what follows from them."""
 
 import csv
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from stages.console import console
 from stages.files import atomic_file
+from stages.monitor import rank
 from stages.schema import Train
 
 Row = dict[str, float]
@@ -33,9 +33,7 @@ class Trained:
 
 def best(rows: list[Row], config: Train) -> Row:
     """Return the row of the epoch whose weights are kept; the first of equals. Not a number is the worst of all."""
-    mode, _, name = config.monitor.partition(".")
-    sign = 1 if mode == "min" else -1
-    return min(rows, key=lambda row: math.inf if math.isnan(row[name]) else sign * row[name])
+    return min(rows, key=lambda row: rank(config.monitor, row))
 
 
 def exhausted(rows: list[Row], config: Train) -> bool:

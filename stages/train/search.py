@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from stages.monitor import rank
 from stages.schema import Search, Train
 from stages.space import searched, varied
 from stages.train.history import Row
@@ -37,9 +38,7 @@ def candidates(search: Search, config: Train) -> list[Candidate]:
 
 def winner(rows: Sequence[Row], select: str) -> int:
     """Return the number of the candidate whose kept epoch is the best; the first of equals."""
-    mode, _, name = select.partition(".")
-    sign = 1 if mode == "min" else -1
-    return min(range(len(rows)), key=lambda number: sign * rows[number][name])
+    return min(range(len(rows)), key=lambda number: rank(select, rows[number]))
 
 
 def record(search: Search, tried: Sequence[Candidate], rows: Sequence[Row]) -> dict[str, Any]:

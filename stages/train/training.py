@@ -18,6 +18,7 @@ from stages.schema import Train
 from stages.tracking import Run, flat, tracked
 from stages.train.framework import Framework, framework
 from stages.train.history import Row, Trained
+from stages.train.weights import locate
 
 DONE = "done.json"
 
@@ -29,6 +30,7 @@ class Training:
     job: Job
     config: Train
     store: Store
+    home: Path
 
     @property
     def framework(self) -> Framework:
@@ -40,13 +42,14 @@ class Training:
         """Names all that the weights follow from: values, data, the network's code."""
         name, plugins = str(self.config.network["name"]), self.job.tree.plugins
         network = module_of(NETWORKS[self.config.framework], name, plugins, "network")
-        parts = [self.job.name, asdict(self.config), self.store.fingerprint, sha256_file(source(network))]
-        return fingerprint(parts)
+        weights = locate(self.config.weights)
+        files = [sha256_file(file) for file in (source(network), weights) if file]
+        return fingerprint([self.job.name, asdict(self.config), self.store.fingerprint, *files])
 
     @property
     def scratch(self) -> Path:
         """Where its checkpoints lie."""
-        return project() / ".checkpoints" / self.key
+        return self.home / self.key
 
     def prepare(self) -> Any:
         """Return what `train` begins with; what is wrong with network or weights shows here."""
@@ -85,9 +88,18 @@ class Training:
             if file.name != DONE:
                 file.unlink()
 
-    def clear(self) -> None:
-        """Remove all that it left to go on from."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
+
+def checkpoints() -> Path:
+    """Return where trainings leave what they go on from."""
+    return project() / ".checkpoints"
+
+
+def clear(folder: Path) -> None:
+    """Remove checkpoints: all of them at once, however it is killed."""
+    gone = folder.with_name(f".{folder.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    folder.rename(gone)
+    shutil.rmtree(gone)
 
 
 def named(trained: Trained) -> Row:

@@ -43,9 +43,11 @@ def home(tmp_path: Path, trained: Path) -> Path:
     report, package = (tmp_path / "artifacts" / name / "resnet50" for name in ("reports", "packages"))
     report.mkdir(parents=True)
     package.mkdir(parents=True)
+    weights = sha256_file(model / "weights.safetensors")
     write_json(report / "metrics.json", METRICS)
+    write_json(report / "tested.json", {"weights": weights})
     (package / "model.onnx").write_bytes(b"onnx")
-    write_json(package / "model.json", {"sha256": {"weights": sha256_file(model / "weights.safetensors")}})
+    write_json(package / "model.json", {"sha256": {"weights": weights}})
     write_json(package / "parity.json", {})
     return tmp_path
 
@@ -132,23 +134,46 @@ def test_a_folder_will_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(list(folder.iterdir())) == 7
 
 
-def test_only_what_belongs_together_is_published(home: Path) -> None:
-    project = home / "other"
-    (project / "artifacts").mkdir(parents=True)
-    (home / "artifacts" / "reports").rename(project / "artifacts" / "reports")
-    mixed = Job("publish", tree(), "resnet50", Place(home, project))
-    with pytest.raises(UserError, match=r"python -m stages\.evaluate model=resnet50 from="):
-        publish.main.task(mixed)
-    (project / "artifacts" / "reports").rename(home / "artifacts" / "reports")
-    write_json(home / "artifacts/packages/resnet50/model.json", {"sha256": {"weights": "others"}})
-    with pytest.raises(UserError, match="made of other weights"):
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("packages/resnet50/model.json", {"sha256": {"weights": "others"}}, "python -m stages.package model=resnet50"),
+        ("reports/resnet50/tested.json", {"weights": "others"}, "python -m stages.evaluate model=resnet50"),
+    ],
+)
+def test_only_what_belongs_together_is_published(file: str, content: object, says: str, home: Path) -> None:
+    write_json(home / "artifacts" / file, content)
+    with pytest.raises(UserError, match=f"made of other weights.*{says}"):
         publish.main.task(job(home, "x"))
+
+
+def test_what_a_label_says_is_data(home: Path, tmp_path: Path) -> None:
+    """A label is text of other people's; in a script it must stay text."""
+    from stages.package.results import script
+
+    nasty = ['x"""\nraise SystemExit(1)\n"""', "C:\\Users", "{size}"]
+    described: Description = describe(home / "artifacts/models/resnet50")
+    for config in (described.config, {**described.config, "framework": "keras", "network": {"name": "xception"}}):
+        space: dict[str, object] = {}
+        code = script(replace(described, labels=nasty, config=config)).replace("import keras\n", "")
+        exec(compile(code, "prep_model.py", "exec"), space)
+        assert space["LABELS"] == nasty
+
+
+def test_a_network_with_imports_from_the_future_travels_too(tmp_path: Path) -> None:
+    from stages.package.results import PREP_TORCH, body
+
+    file = tmp_path / "own.py"
+    file.write_text('"""Own."""\nfrom __future__ import annotations\n\ndef build(classes, size): ...\n')
+    future, network = body(file)
+    values = {"labels": [], "size": 1, "mean": [], "std": [], "classes": 2, "options": {}}
+    compile(PREP_TORCH.format(future=future, network=network, **values), "prep_model.py", "exec")
 
 
 def test_a_keras_model_comes_with_a_script_of_its_own(home: Path) -> None:
     from stages.package.results import script
 
-    described: Description = describe(home / "artifacts/models/resnet50")
+    described = describe(home / "artifacts/models/resnet50")
     keras = replace(described, config={**described.config, "framework": "keras", "network": {"name": "xception"}})
     code = script(keras)
     compile(code, "prep_model.py", "exec")

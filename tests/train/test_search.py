@@ -1,5 +1,6 @@
 """A search's candidates, and the training that goes through them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from stages.errors import UserError
 from stages.place import Place
 from stages.schema import Search, Tree
 from stages.train import __main__ as stage
-from stages.train import candidates, training
+from stages.train import training
 from stages.train.model import describe
 from stages.train.search import Candidate, winner
 from tests.conftest import tree
@@ -47,6 +48,7 @@ def test_the_first_of_the_best_wins() -> None:
     rows = [{"val_accuracy": a, "val_loss": b} for a, b in ((0.5, 0.3), (0.7, 0.4), (0.7, 0.1))]
     assert winner(rows, "max.val_accuracy") == 1
     assert winner(rows, "min.val_loss") == 2
+    assert winner([{"val_loss": math.nan}, *rows], "min.val_loss") == 3, "not a number is never the best"
 
 
 @pytest.mark.parametrize(
@@ -59,6 +61,9 @@ def test_the_first_of_the_best_wins() -> None:
         (["models.resnet50.search.space.lr=[0.1,-1]"], "lr: -1.0 is out of range"),
         (["models.resnet50.search.space.lr=[fast]"], "search.space: lr: Value 'fast'"),
         (["+models.resnet50.search.space.layer_sizes=[1]"], "layer_sizes: unknown key; did you mean layer_size?"),
+        (["models.resnet50.search.space.lr=[0.001,1e-3]"], "lr: [0.001, 0.001] holds a value twice"),
+        (["+models.resnet50.search.space.freeze=[all,some]"], "freeze: 'some' is not allowed"),
+        (["models.resnet50.publish.to=https://host/x"], "publish.to: 'https://host/x' cannot be written to"),
         (["models.resnet50.train.freeze=some"], "train.freeze: 'some' is not allowed; say none, all, or a list"),
     ],
 )  # fmt: skip
@@ -127,7 +132,7 @@ def test_a_killed_search_repeats_nothing_that_is_finished(place: Place, monkeypa
     monkeypatch.setattr(training.Training, "train", mortal)
     with pytest.raises(KeyboardInterrupt):
         stage.main.task(job(place, *SPACE))
-    kept = [folder for folder in (place.root / ".checkpoints").iterdir() if list(folder.glob("*.ckpt"))]
+    kept = {file.parent for file in (place.root / ".checkpoints").rglob("*.ckpt")}
     assert len(kept) == 1, "only the best so far keeps its weights"
     stage.main.task(job(place, *SPACE))
     assert tried == [1e-3, 1e-4, 1e-2, 1e-2]
@@ -150,4 +155,3 @@ def test_candidates_share_the_features_of_a_frozen_backbone(place: Place, monkey
     assert computed == ["train", "val"]
     stage.main.task(job(place, "models.base_cnn.train.normalize.mean=[0,0,0]"))
     assert computed == ["train", "val"] * 2, "other inputs, other features"
-    assert candidates.project() == place.root

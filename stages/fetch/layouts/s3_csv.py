@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
+from filelock import FileLock
+
 from stages.config import project
 from stages.console import console
 from stages.errors import UserError
@@ -15,6 +17,7 @@ from stages.fetch import table
 from stages.fetch.archive import Entry, names, pack
 from stages.fetch.layout import Choose
 from stages.fetch.objects import Wanted, fetch_all
+from stages.fetch.stores import split
 from stages.fetch.synthetic import CAT, DOG, broken, drawings, photograph
 from stages.files import fingerprint
 from stages.schema import Synthetic
@@ -23,6 +26,7 @@ EXPECTED = "category/file.jpg, …"
 COLUMNS = ("bucket", "s3_image", "category", "label")
 LOCAL = "local_image"
 DRAWN = "data/cache/drawn"
+LONGEST_NAME = 200  # bytes; file systems allow 255
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,12 @@ def entries(raw: Path, scratch: Path) -> list[Entry]:  # noqa: ARG001
 def items(published: Path, columns: Sequence[str] = COLUMNS) -> list[Item]:
     """Return the rows of the table, or raise a UserError for the first that is wrong, by row and column."""
     found: dict[str, Item] = {}
-    classes: dict[int, str] = {}
+    classes: dict[int | str, int | str] = {}
     for row in table.read(published, columns):
-        item = Item(row, row.text("s3_image"), row.text("category"))
-        row.text("bucket")
-        if PurePosixPath(item.label).name != item.label or item.label.startswith("."):
-            raise row.wrong("category", "is no plain name")
-        if PurePosixPath(item.path).name in ("", ".."):
-            raise row.wrong("s3_image", "names no file")
-        if classes.setdefault(row.whole("label"), item.label) != item.label:
-            raise row.wrong("label", f"stands for {classes[row.whole('label')]} in a row before")
+        item = checked(row)
+        for one, other in ((row.whole("label"), item.label), (item.label, row.whole("label"))):
+            if classes.setdefault(one, other) != other:
+                raise row.wrong("label", f"and {item.label}: in a row before, {one} goes with {classes[one]}")
         first = found.setdefault(item.member, item)
         if (first.path, first.row.values["bucket"]) != (item.path, row.values["bucket"]):
             raise row.wrong("s3_image", f"and that of row {first.row.number} would both be {item.member}")
@@ -66,10 +66,22 @@ def items(published: Path, columns: Sequence[str] = COLUMNS) -> list[Item]:
     return list(found.values())
 
 
+def checked(row: table.Row) -> Item:
+    """Return what a row names; its category becomes a folder, and the end of its path a file."""
+    item = Item(row, row.text("s3_image"), row.text("category"))
+    row.text("bucket")
+    for column, name in (("category", item.label), ("s3_image", PurePosixPath(item.path).name)):
+        plain = name.isprintable() and PurePosixPath(name).name == name and len(name.encode()) <= LONGEST_NAME
+        if not plain or name.startswith("."):
+            raise row.wrong(column, "gives no plain name for a folder or file")
+    return item
+
+
 def collect(
     published: Path,
     folder: Path,
     choose: Choose,
+    trusted: bool,
     *,
     root: str = "data/cache/s3_csv",
     download: bool = True,
@@ -77,30 +89,57 @@ def collect(
 ) -> Path:
     """Fetch what the chosen rows name to `<root>/<category>/<file>`; return it as an archive, the table beside it.
 
-    Without `download` the pictures are where the table's column `local_image` says.
+    Without `download` the pictures are where the table's column `local_image` says. A table that came from elsewhere
+    is not `trusted` to name files of this disk.
     """
+    if workers < 1:
+        raise UserError(f"fetch.layout.workers: {workers} is out of range; it must be at least 1")
     chosen = choose(items(published, COLUMNS if download else (*COLUMNS, LOCAL)))
     places = [f"{root}/{item.member}" if download else item.row.text(LOCAL) for item in chosen]
-    files = [project() / place for place in places]
+    if not trusted:
+        refuse_own_files(chosen, download)
     if download:
-        fetch(chosen, files, workers)
+        fetch(chosen, places, project() / root, workers)
+    return archived(published.name, chosen, places, folder)
+
+
+def refuse_own_files(chosen: Sequence[Item], download: bool) -> None:
+    """Raise a UserError for a row that names a file of this disk: the table came from elsewhere."""
+    for item in chosen:
+        if not download or split(item.row.values["bucket"].strip())[0] == "file":
+            column = "bucket" if download else LOCAL
+            raise item.row.wrong(
+                column, "names a file of this disk, and the table came from elsewhere; download it first"
+            )
+
+
+def archived(name: str, chosen: Sequence[Item], places: Sequence[str], folder: Path) -> Path:
+    """Pack the pictures, in the table's order, and write the table with the places they lie at."""
+    files = [project() / place for place in places]
     for item, file in zip(chosen, files, strict=True):
         if not file.is_file():
             raise item.row.wrong(LOCAL, "is no file; say download: true")
     target = folder / "images.zip"
     pack(target, ((item.member, file.read_bytes()) for item, file in zip(chosen, files, strict=True)))
     rows = [{**item.row.values, LOCAL: place} for item, place in zip(chosen, places, strict=True)]
-    table.write(folder / published.name, rows)
+    table.write(folder / name, rows)
     return target
 
 
-def fetch(chosen: Sequence[Item], files: Sequence[Path], workers: int) -> None:
-    """Fetch every row's object to its file, and say how many there were."""
+def fetch(chosen: Sequence[Item], places: Sequence[str], root: Path, workers: int) -> None:
+    """Fetch every row's object to its place, one process at a time, and say how many there were."""
     wanted = [
-        Wanted(item.row.values["bucket"].strip(), item.path, file, f"row {item.row.number} of {item.row.table}")
-        for item, file in zip(chosen, files, strict=True)
+        Wanted(
+            item.row.values["bucket"].strip(),
+            item.path,
+            project() / place,
+            f"row {item.row.number} of {item.row.table}",
+        )
+        for item, place in zip(chosen, places, strict=True)
     ]
-    found = fetch_all(wanted, workers)
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / ".lock"):
+        found = fetch_all(wanted, workers)
     console.print(f"objects: {found['fetched']} fetched, {found['there']} were there already")
 
 

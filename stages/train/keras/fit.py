@@ -52,13 +52,13 @@ def prepare(config: Keras, store: Store, plugins: list[str]) -> keras.Model:
 
 def freeze(network: keras.Model, rule: str | list[str], head: str | None) -> None:
     """Take from training the weights that a rule names by their paths; a layer that keeps none is frozen whole."""
-    layers = [layer for layer in network._flatten_layers(include_self=False, recursive=True) if not layer._layers]
-    still = frozen([weight.path for layer in layers for weight in layer.trainable_variables], rule, head)
-    for layer in layers:
-        own = layer.trainable_variables
-        kept = [weight for weight in own if weight.path not in still]
-        layer.trainable = bool(kept or not own)
-        for weight in own if kept else []:
+    layers = network._flatten_layers(include_self=False, recursive=True)
+    owned = [(layer, [weight for weight in layer._trainable_variables if weight.trainable]) for layer in layers]
+    still = frozen([weight.path for layer, own in owned for weight in own], rule, head)
+    for layer, own in owned:
+        if own and not layer._layers and all(weight.path in still for weight in own):
+            layer.trainable = False
+        for weight in own:
             weight.trainable = weight.path not in still
 
 

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from filelock import FileLock
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -18,7 +20,9 @@ from stages.files import fingerprint, sha256_bytes
 from stages.preprocess.store import Images, Split, Store
 from stages.schema import Lightning
 from stages.train.lightning.augment import active
+from stages.train.lightning.hardware import device, mixed
 from stages.train.lightning.model import Input
+from stages.train.lightning.module import trains_alone
 
 CACHE = "data/cache/features"
 BATCH = 64
@@ -27,10 +31,7 @@ PROBE = 8
 
 def head_alone(network: nn.Module, config: Lightning, name: str | None, store: Store) -> nn.Module | None:
     """Return the network's head where it can be trained by itself: nothing else trains, its input never changes."""
-    if name is None or active(config.augment):
-        return None
-    training = [key for key, parameter in network.named_parameters() if parameter.requires_grad]
-    if not all(key.startswith(f"{name}.") for key in training):
+    if name is None or active(config.augment) or not trains_alone(network, name):
         return None
     head = network.get_submodule(name)
     if Backbone(network, head, config).ends_with_head(store.split("train").images[:PROBE]):
@@ -39,33 +40,39 @@ def head_alone(network: nn.Module, config: Lightning, name: str | None, store: S
     return None
 
 
-def features(network: nn.Module, head: nn.Module, config: Lightning, store: Store, code: str) -> tuple[Split, Split]:
-    """Return training and validation features, from the cache where they are; `code` is the network's file's hash."""
+def features(
+    network: nn.Module, head: nn.Module, config: Lightning, store: Store, more: list[str]
+) -> tuple[Split, Split]:
+    """Return training and validation features, from the cache where they are; `more` names what else they follow from.
+
+    Processes that want the same ones wait for the first.
+    """
     backbone = Backbone(network, head, config)
-    folder = project() / CACHE / key(network, head, config, store, code)
-    train, val = (cached(backbone, store.split(name), folder / f"{name}.npy", name) for name in ("train", "val"))
+    folder = project() / CACHE / key(network, head, config, store, more)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        train, val = (cached(backbone, store.split(name), folder / f"{name}.npy", name) for name in ("train", "val"))
     return train, val
 
 
-def key(network: nn.Module, head: nn.Module, config: Lightning, store: Store, code: str) -> str:
-    """Name features by all they follow from: images, frozen weights, the network's code, normalisation."""
+def key(network: nn.Module, head: nn.Module, config: Lightning, store: Store, more: list[str]) -> str:
+    """Name features by what they follow from: images, frozen weights, normalisation, and more."""
     own = {id(tensor) for tensor in head.state_dict(keep_vars=True).values()}
     state = network.state_dict(keep_vars=True)
     rest = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items() if id(tensor) not in own}
     normalize = [config.normalize.mean, config.normalize.std]
-    return fingerprint([store.fingerprint, sha256_bytes(save(rest)), code, normalize, torch.__version__])
+    return fingerprint([store.fingerprint, sha256_bytes(save(rest)), normalize, torch.__version__, *more])
 
 
 def cached(backbone: "Backbone", split: Split, file: Path, name: str) -> Split:
-    """Return a split's features, memory-mapped."""
-    if not file.exists():
+    """Return a split's features, memory-mapped; computed anew where the network would give the first ones otherwise."""
+    if not (file.exists() and backbone.gives(split.images[:PROBE], np.load(file, mmap_mode="r")[:PROBE])):
         compute(backbone, split, file, name)
     return Split(np.load(file, mmap_mode="r"), split.labels, split.paths)
 
 
 def compute(backbone: "Backbone", split: Split, file: Path, name: str) -> None:
     """Write a split's features, batch by batch, beside their place, and rename them into it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_name(f".{file.name}.partial")
     shape = backbone(split.images[:1]).shape[1:]
     found = np.lib.format.open_memmap(scratch, "w+", np.float32, (len(split), *shape))
@@ -80,19 +87,23 @@ class Backbone:
     """A network up to its head: raw pixels (uint8, N x H x W x 3) → what the head is given (float32, N x …)."""
 
     def __init__(self, network: nn.Module, head: nn.Module, config: Lightning) -> None:
-        on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
-        self.device = torch.device("cuda" if on_gpu else "cpu")
+        self.device, self.config = device(config), config
         self.network, self.head = network, head
         self.input = Input(config.normalize.mean, config.normalize.std)
 
     def __call__(self, pixels: Images) -> Tensor:
         """Return a batch's features, on the CPU."""
-        return self._ask(pixels)[0].cpu()
+        return self._ask(pixels)[0].float().cpu()
+
+    def gives(self, pixels: Images, known: npt.NDArray[np.float32]) -> bool:
+        """Return whether these are the features of the pixels."""
+        found = self(pixels).numpy()
+        return found.shape == known.shape and np.allclose(found, known, rtol=1e-4, atol=1e-6)
 
     def ends_with_head(self, pixels: Images) -> bool:
         """Return whether the head's answer to its features is the network's answer to the pixels."""
         found, logits = self._ask(pixels)
-        with evaluating(self.head), torch.inference_mode():
+        with evaluating(self.head), torch.inference_mode(), mixed(self.config):
             alone = self.head(found)
         return alone.shape == logits.shape and torch.allclose(alone, logits, rtol=1e-4, atol=1e-6)
 
@@ -100,7 +111,7 @@ class Backbone:
         seen: list[Tensor] = []
         hook = self.head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
-            with evaluating(self.network), torch.inference_mode():
+            with evaluating(self.network), torch.inference_mode(), mixed(self.config):
                 network, entry = self.network.to(self.device), self.input.to(self.device)
                 logits: Tensor = network(entry(torch.from_numpy(pixels.copy()).to(self.device)))
         finally:

@@ -24,6 +24,7 @@ from stages.train.freeze import frozen
 from stages.train.history import Report, Row, Trained, exhausted, tell
 from stages.train.lightning.data import Data
 from stages.train.lightning.features import features, head_alone
+from stages.train.lightning.hardware import device, precision
 from stages.train.lightning.module import LitClassifier, LitHead
 from stages.train.lightning.weights import initialise
 from stages.train.model import build
@@ -88,16 +89,15 @@ def prepare(config: Lightning, store: Store, plugins: list[str]) -> Prepared:
 def freeze(network: nn.Module, rule: str | list[str], head: str | None) -> None:
     """Take from training the parameters that a rule names."""
     parameters = dict(network.named_parameters())
-    still = frozen(list(parameters), rule, head)
-    for name, parameter in parameters.items():
-        parameter.requires_grad_(name not in still)
+    for name in frozen(list(parameters), rule, head):
+        parameters[name].requires_grad_(False)
 
 
 def train(prepared: Prepared, config: Lightning, store: Store, scratch: Path, report: Report) -> Trained:
     """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
     history = History(report)
     last = scratch / "last.ckpt"
-    history.rows = rows_so_far(last)
+    history.rows = rows_so_far(last, scratch / "best.ckpt")
     part = head_alone(prepared.network, config, prepared.head, store) or prepared.network
     if not exhausted(history.rows, config):
         trainer = make_trainer(config, scratch, history)
@@ -115,14 +115,16 @@ def work(prepared: Prepared, part: nn.Module, config: Lightning, store: Store) -
     network = prepared.network
     if part is network:
         train, val = store.split("train"), store.split("val")
-        return make_module(network, config), Data(train, val, config.batch_size, config.seed)
+        return make_module(network, config, prepared.head), Data(train, val, config.batch_size, config.seed)
     code = sha256_file(Path(str(prepared.module.__file__)))
-    train, val = features(network, part, config, store, code)
+    train, val = features(network, part, config, store, [code, precision(config)])
     return LitHead(part, config), Data(train, val, config.batch_size, config.seed)
 
 
-def rows_so_far(last: Path) -> list[Row]:
+def rows_so_far(last: Path, best: Path) -> list[Row]:
     """Return the history in a killed run's checkpoint; one that cannot be read is removed, and training begins anew."""
+    if not best.exists():
+        last.unlink(missing_ok=True)
     if not last.exists():
         return []
     try:
@@ -141,15 +143,15 @@ def quieten() -> None:
         warnings.filterwarnings("ignore", advice)
 
 
-def make_module(network: nn.Module, config: Lightning) -> LitClassifier:
+def make_module(network: nn.Module, config: Lightning, head: str | None = None) -> LitClassifier:
     """Wrap a network for training: memory format, compilation."""
-    on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
+    on_gpu = device(config).type == "cuda"
     channels_last = config.channels_last == "always" or (config.channels_last == "auto" and on_gpu)
     if channels_last:
         network.to(memory_format=torch.channels_last)
     if config.compile:
         network.compile()
-    return LitClassifier(network, config)
+    return LitClassifier(network, config, head)
 
 
 def make_trainer(config: Lightning, scratch: Path, history: History) -> pl.Trainer:
@@ -169,14 +171,6 @@ def make_trainer(config: Lightning, scratch: Path, history: History) -> pl.Train
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-
-
-def precision(config: Lightning) -> Any:
-    """Return the precision; `auto` is bf16 where the GPU has it."""
-    if config.precision != "auto":
-        return config.precision
-    on_gpu = config.accelerator != "cpu" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return "bf16-mixed" if on_gpu else "32-true"
 
 
 def callbacks(config: Lightning, scratch: Path, history: History) -> list[Callback]:

@@ -40,9 +40,10 @@ class Sums:
 class LitClassifier(pl.LightningModule):
     """Trains a network on batches of raw pixels."""
 
-    def __init__(self, network: nn.Module, config: Lightning) -> None:
+    def __init__(self, network: nn.Module, config: Lightning, head: str | None = None) -> None:
         super().__init__()
         self.network = network
+        self.head = head if head is not None and trains_alone(network, head) else None
         self.config = config
         self.input = Input(config.normalize.mean, config.normalize.std)
         self.train_sums, self.val_sums = Sums(), Sums()
@@ -58,6 +59,8 @@ class LitClassifier(pl.LightningModule):
     def train(self, mode: bool = True) -> "LitClassifier":
         """Leave in eval mode what is frozen: its statistics and dropout must not change what the rest learns from."""
         super().train(mode)
+        if self.head is not None:
+            self.network.eval().get_submodule(self.head).train(mode)
         for module in self.network.modules():
             own = list(module.parameters())
             if own and not any(parameter.requires_grad for parameter in own):
@@ -100,6 +103,12 @@ class LitClassifier(pl.LightningModule):
         optimizer = make_optimizer(self.network, self.config)
         schedule = make_schedule(optimizer, self.config, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def trains_alone(network: nn.Module, head: str) -> bool:
+    """Return whether nothing but the head trains."""
+    training = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+    return all(name.startswith(f"{head}.") for name in training)
 
 
 class LitHead(LitClassifier):

@@ -26,7 +26,7 @@ def test_each_split_is_what_it_is_called(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     documented = compose(["profile=documented"])
     config = replace(typed(documented).datasets["s3_csv"].preprocess, size=32)
-    drawn = s3_csv.collect(s3_csv.draw(tmp_path, replace(SMALL, images=100, corrupt=0), 1), tmp_path, list)
+    drawn = s3_csv.collect(s3_csv.draw(tmp_path, replace(SMALL, images=100, corrupt=0), 1), tmp_path, list, True)
     rows = pack(s3_csv.entries(drawn, tmp_path), config, tmp_path)
     write_manifest(tmp_path / "manifest.parquet", rows)
     write_json(tmp_path / "report.json", report("s3_csv", "synthetic", rows, config))
