@@ -147,7 +147,7 @@ def test_only_what_belongs_together_is_published(file: str, content: object, say
         publish.main.task(job(home, "x"))
 
 
-def test_what_a_label_says_is_data(home: Path, tmp_path: Path) -> None:
+def test_what_a_label_says_is_data(home: Path) -> None:
     """A label is text of other people's; in a script it must stay text."""
     from stages.package.results import script
 

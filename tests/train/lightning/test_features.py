@@ -96,3 +96,70 @@ def test_a_network_that_goes_on_after_its_head_is_trained_whole(
     longer.add_module("tail", torch.nn.Softmax(1))
     assert features.head_alone(longer, own, "classifier", store) is None
     assert "classifier is not the last part of the network" in capsys.readouterr().out
+
+
+GAIN = """
+import torch
+from torch import nn
+
+HEAD = "head"
+
+
+class Network(nn.Module):
+    def __init__(self, classes, gain, dropout):
+        super().__init__()
+        self.gain, self.features = gain, nn.Conv2d(3, 4, 5, 5)
+        self.dropout, self.head = nn.Dropout(dropout), nn.Linear(4, classes)
+
+    def forward(self, images):
+        return self.head(self.dropout(self.features(images).mean((2, 3)) * self.gain))
+
+
+def build(classes: int, size: int, *, gain: float = 1.0, dropout: float = 0.0) -> nn.Module:
+    return Network(classes, gain, dropout)
+"""
+
+
+@pytest.fixture
+def gained(own: Lightning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lightning:
+    """Return the training of a network whose frozen part has an option that no weight shows, and dropout."""
+    (tmp_path / "gained.py").write_text(GAIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    return replace(own, weights="none", network={"name": "gained"})
+
+
+def sums(config: Lightning, store: Store) -> float:
+    found = fit.prepare(config, store, ["gained"])
+    head = features.head_alone(found.network, config, found.head, store)
+    assert head is not None
+    return float(np.abs(features.features(found.network, head, config, store, [])[0].images).sum())
+
+
+def test_features_of_another_network_are_not_taken_for_its_own(gained: Lightning, prepared: Path) -> None:
+    """Weights and code are equal; what an option changes shows in the features of a few images."""
+    store = Store(prepared)
+    plain = sums(gained, store)
+    assert sums(replace(gained, network={"name": "gained", "gain": 7.0}), store) == pytest.approx(7 * plain, rel=1e-4)
+    assert sums(gained, store) == pytest.approx(plain)
+
+
+def test_dropout_before_the_head_is_frozen_with_the_rest(
+    gained: Lightning, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(prepared)
+    config = replace(gained, network={"name": "gained", "dropout": 0.5})
+
+    def head(scratch: str) -> torch.Tensor:
+        found = fit.train(fit.prepare(config, store, ["gained"]), config, store, tmp_path / scratch, lambda _: None)
+        weight: torch.Tensor = found.network.state_dict()["head.weight"]
+        return weight
+
+    shared = head("shared")
+    monkeypatch.setattr(fit, "head_alone", lambda *_: None)
+    assert torch.allclose(shared, head("whole"), atol=1e-5)
+
+
+def test_what_the_networks_file_froze_stays_frozen(own: Lightning, prepared: Path) -> None:
+    network = fit.prepare(own, Store(prepared), ["squeezenet"]).network
+    fit.freeze(network, "none", "classifier")
+    assert not any(parameter.requires_grad for parameter in network.get_submodule("features").parameters())
