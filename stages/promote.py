@@ -26,6 +26,7 @@ from stages.files import read_json, write_text
 from stages.monitor import rank
 from stages.place import MAKERS, MODEL
 from stages.schema import Tree
+from stages.space import searched
 from stages.sweep import RESULT, jobs
 from stages.tracking import client, own_store, store_uri
 
@@ -53,6 +54,7 @@ def promote(run: str) -> None:
     was = defaults()["profile"]
     profile = values.pop(("profile",), was)
     base = composed(CONF, profile)
+    values = searches_off(values, typed(base)) | values
     target = base.copy()
     for key, value in values.items():
         home(key)
@@ -67,6 +69,16 @@ def promote(run: str) -> None:
         replace(edited(places, values, profile), new)
         lines.append(" ".join(["next: dvc repro", *targets(changed(old, new), tree)]))
     console.print("\n".join(lines) or f"conf/ already says what {run} was made with", markup=False)
+
+
+def searches_off(values: Values, tree: Tree) -> Values:
+    """Return what switches off the searches that would choose these values anew."""
+    found: Values = {}
+    for name, model in tree.models.items():
+        space = searched(model.search, model.train) if model.search.strategy != "none" else {}
+        if any(("models", name, "train", *key.split(".")) in values for key in space):
+            found["models", name, "search", "strategy"] = "none"
+    return found
 
 
 def of_run(run: str) -> Values:

@@ -281,7 +281,7 @@ def test_the_search_of_resnet50_from_hydras_side(branch: Path) -> None:
     assert len(list((branch / "runs").rglob("result.json"))) == 2
     (sweep,) = (branch / "runs").glob("*/*-train-sweep")
     promoted = python("-m", "stages.promote", str(sweep.relative_to(branch)), cwd=branch)
-    assert "models.resnet50.search.strategy: 'random' → 'none'" in promoted.stdout
+    assert "models.resnet50.search.strategy: random → none" in promoted.stdout
     status = json.loads(run("dvc", "status", "--json", "train@resnet50", cwd=branch).stdout)
     assert set(status) == {"compose", "train@resnet50"}
 
@@ -434,7 +434,7 @@ def test_training_goes_on_when_mlflow_is_down(branch: Path) -> None:
 def test_the_table_lists_every_model(built: Path) -> None:
     found = json.loads(python("-m", "stages.list", "--json", cwd=built).stdout)
     assert [row["dataset"] for row in found["datasets"]] == list(DATASETS)
-    assert all(sum(row["splits"].values()) > 80 and row["prepared"] for row in found["datasets"])
+    assert all(sum(row["splits"].values()) >= 80 and row["prepared"] for row in found["datasets"])
     assert [row["model"] for row in found["models"]] == list(MODELS)
     for row in found["models"]:
         assert row["serve"] == f"bentoml serve bento.service:{row['model']}"

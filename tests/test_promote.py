@@ -14,6 +14,7 @@ RUN = Path("runs/2026-01-31/12-00-00-train")
 CONFIG = "conf/config.yaml"
 BASE = "conf/models/base_cnn.yaml"
 DEMO = "conf/profile/demo.yaml"
+RESNET = "conf/models/resnet50.yaml"
 
 
 @pytest.fixture
@@ -51,6 +52,8 @@ def new_lines(before: dict[str, str], after: dict[str, str]) -> dict[str, str]:
     ("overrides", "written"),
     [
         ("models.base_cnn.train.lr=1e-4", {BASE: "lr: 0.0001"}),
+        ("models.resnet50.train.lr=0.005", {RESNET: "lr: 0.005; strategy: none"}),
+        ("models.resnet50.train.epochs=5", {RESNET: "epochs: 5"}),
         ("++models.xception.train.epochs=9", {DEMO: "train: {network: {momentum: 0.9}, epochs: 9}"}),
         ("profile=documented models.base_cnn.train.epochs=9", {BASE: "epochs: 9", CONFIG: "- profile: documented"}),
         ("profile=documented models.base_cnn.train.epochs=10", {CONFIG: "- profile: documented"}),
