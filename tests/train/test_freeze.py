@@ -57,7 +57,7 @@ def test_the_published_resnet50_trains_what_has_bn_in_its_name_and_the_head() ->
     assert trained == {name for name in names if "bn" in name} | {name for name in names if name.startswith("fc.")}
     assert sum(names[name].numel() for name in trained if not name.startswith("fc.")) == 45_440
 
-    module = LitClassifier(network, config).train()
+    module = LitClassifier(network, config)
     assert module.network.get_submodule("layer1.0.bn1").training
     assert not module.network.get_submodule("layer1.0.downsample.1").training, "its parameters are frozen"
     assert not LitClassifier(network, config).eval().network.get_submodule("bn1").training

@@ -26,58 +26,57 @@ from stages.train.lightning.module import trains_alone
 
 CACHE = "data/cache/features"
 BATCH = 64
-PROBE = 8
+PROBE = 4
 
 
-def head_alone(network: nn.Module, config: Lightning, name: str | None, store: Store) -> nn.Module | None:
-    """Return the network's head where it can be trained by itself: nothing else trains, its input never changes."""
+def shared(network: nn.Module, config: Lightning, name: str | None, store: Store) -> "Backbone | None":
+    """Return the network up to its head where the head can be trained by itself: its input never changes, else None."""
     if name is None or active(config.augment) or not trains_alone(network, name):
         return None
-    head = network.get_submodule(name)
-    if Backbone(network, head, config).ends_with_head(store.split("train").images[:PROBE]):
-        return head
-    console.print(f"features are not shared: {name} is not the last part of the network")
-    return None
+    backbone = Backbone(network, network.get_submodule(name), config, store.split("train").images[:PROBE])
+    if not backbone.ends_with_head():
+        console.print(f"features are not shared: {name} is not the last part of the network")
+        return None
+    return backbone
 
 
-def features(
-    network: nn.Module, head: nn.Module, config: Lightning, store: Store, more: list[str]
-) -> tuple[Split, Split]:
+def features(backbone: "Backbone", store: Store, more: list[str]) -> tuple[Split, Split]:
     """Return training and validation features, from the cache where they are; `more` names what else they follow from.
 
-    Processes that want the same ones wait for the first.
+    Processes that want the same ones wait for the first. What is in the cache is checked by a few images.
     """
-    backbone = Backbone(network, head, config)
-    folder = project() / CACHE / key(network, head, config, store, more)
+    folder = project() / CACHE / key(backbone, store, more)
     folder.mkdir(parents=True, exist_ok=True)
+    train, val = folder / "train.npy", folder / "val.npy"
     with FileLock(folder / ".lock"):
-        train, val = (cached(backbone, store.split(name), folder / f"{name}.npy", name) for name in ("train", "val"))
-    return train, val
+        if not (train.exists() and val.exists() and backbone.gave(np.load(train, mmap_mode="r"))):
+            for file in (val, train):
+                compute(backbone, store.split(file.stem), file)
+        return opened(train, store), opened(val, store)
 
 
-def key(network: nn.Module, head: nn.Module, config: Lightning, store: Store, more: list[str]) -> str:
-    """Name features by what they follow from: images, frozen weights, normalisation, and more."""
-    own = {id(tensor) for tensor in head.state_dict(keep_vars=True).values()}
-    state = network.state_dict(keep_vars=True)
-    rest = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items() if id(tensor) not in own}
-    normalize = [config.normalize.mean, config.normalize.std]
-    return fingerprint([store.fingerprint, sha256_bytes(save(rest)), normalize, torch.__version__, *more])
-
-
-def cached(backbone: "Backbone", split: Split, file: Path, name: str) -> Split:
-    """Return a split's features, memory-mapped; computed anew where the network would give the first ones otherwise."""
-    if not (file.exists() and backbone.gives(split.images[:PROBE], np.load(file, mmap_mode="r")[:PROBE])):
-        compute(backbone, split, file, name)
+def opened(file: Path, store: Store) -> Split:
+    """Return a split's features, memory-mapped."""
+    split = store.split(file.stem)
     return Split(np.load(file, mmap_mode="r"), split.labels, split.paths)
 
 
-def compute(backbone: "Backbone", split: Split, file: Path, name: str) -> None:
+def key(backbone: "Backbone", store: Store, more: list[str]) -> str:
+    """Name features by what they follow from: images, frozen weights, normalisation, and more."""
+    own = {id(tensor) for tensor in backbone.head.state_dict(keep_vars=True).values()}
+    state = backbone.network.state_dict(keep_vars=True)
+    rest = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items() if id(tensor) not in own}
+    normalize = [backbone.config.normalize.mean, backbone.config.normalize.std]
+    return fingerprint([store.fingerprint, sha256_bytes(save(rest)), normalize, torch.__version__, *more])
+
+
+def compute(backbone: "Backbone", split: Split, file: Path) -> None:
     """Write a split's features, batch by batch, beside their place, and rename them into it."""
     scratch = file.with_name(f".{file.name}.partial")
     shape = backbone(split.images[:1]).shape[1:]
     found = np.lib.format.open_memmap(scratch, "w+", np.float32, (len(split), *shape))
     starts = range(0, len(split), BATCH)
-    for start in track(starts, len(starts), f"features of {name}"):
+    for start in track(starts, len(starts), f"features of {file.stem}"):
         found[start : start + BATCH] = backbone(split.images[start : start + BATCH]).numpy()
     found.flush()
     scratch.replace(file)
@@ -86,26 +85,27 @@ def compute(backbone: "Backbone", split: Split, file: Path, name: str) -> None:
 class Backbone:
     """A network up to its head: raw pixels (uint8, N x H x W x 3) → what the head is given (float32, N x …)."""
 
-    def __init__(self, network: nn.Module, head: nn.Module, config: Lightning) -> None:
+    def __init__(self, network: nn.Module, head: nn.Module, config: Lightning, probe: Images) -> None:
         self.device, self.config = device(config), config
         self.network, self.head = network, head
         self.input = Input(config.normalize.mean, config.normalize.std)
+        self.probe, self.logits = self._ask(probe)
 
     def __call__(self, pixels: Images) -> Tensor:
         """Return a batch's features, on the CPU."""
         return self._ask(pixels)[0].float().cpu()
 
-    def gives(self, pixels: Images, known: npt.NDArray[np.float32]) -> bool:
-        """Return whether these are the features of the pixels."""
-        found = self(pixels).numpy()
-        return found.shape == known.shape and np.allclose(found, known, rtol=1e-4, atol=1e-6)
+    def gave(self, known: npt.NDArray[np.float32]) -> bool:
+        """Return whether these features begin with those of the first images."""
+        found = self.probe.float().cpu().numpy()
+        first = known[: len(found)]
+        return first.shape == found.shape and np.allclose(first, found, rtol=1e-4, atol=1e-6)
 
-    def ends_with_head(self, pixels: Images) -> bool:
+    def ends_with_head(self) -> bool:
         """Return whether the head's answer to its features is the network's answer to the pixels."""
-        found, logits = self._ask(pixels)
         with evaluating(self.head), torch.inference_mode(), mixed(self.config):
-            alone = self.head(found)
-        return alone.shape == logits.shape and torch.allclose(alone, logits, rtol=1e-4, atol=1e-6)
+            alone = self.head(self.probe)
+        return alone.shape == self.logits.shape and torch.allclose(alone, self.logits, rtol=1e-4, atol=1e-6)
 
     def _ask(self, pixels: Images) -> tuple[Tensor, Tensor]:
         seen: list[Tensor] = []

@@ -23,7 +23,7 @@ from stages.schema import Lightning
 from stages.train.freeze import frozen
 from stages.train.history import Report, Row, Trained, exhausted, tell
 from stages.train.lightning.data import Data
-from stages.train.lightning.features import features, head_alone
+from stages.train.lightning.features import Backbone, features, shared
 from stages.train.lightning.hardware import device, precision
 from stages.train.lightning.module import LitClassifier, LitHead
 from stages.train.lightning.weights import initialise
@@ -98,10 +98,11 @@ def train(prepared: Prepared, config: Lightning, store: Store, scratch: Path, re
     history = History(report)
     last = scratch / "last.ckpt"
     history.rows = rows_so_far(last, scratch / "best.ckpt")
-    part = head_alone(prepared.network, config, prepared.head, store) or prepared.network
+    backbone = shared(prepared.network, config, prepared.head, store)
+    part = backbone.head if backbone else prepared.network
     if not exhausted(history.rows, config):
         trainer = make_trainer(config, scratch, history)
-        module, data = work(prepared, part, config, store)
+        module, data = work(prepared, backbone, config, store)
         ckpt_path = str(last) if last.exists() else None
         trainer.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
         if trainer.interrupted:
@@ -110,15 +111,16 @@ def train(prepared: Prepared, config: Lightning, store: Store, scratch: Path, re
     return Trained(prepared.network.cpu().eval(), history.rows, history.rows[best])
 
 
-def work(prepared: Prepared, part: nn.Module, config: Lightning, store: Store) -> tuple[LitClassifier, Data]:
+def work(prepared: Prepared, backbone: Backbone | None, config: Lightning, store: Store) -> tuple[LitClassifier, Data]:
     """Return what trains and on what: the network on pixels, or its head on features that are computed once."""
-    network = prepared.network
-    if part is network:
+    if backbone is None:
+        module = make_module(prepared.network, config, prepared.head)
         train, val = store.split("train"), store.split("val")
-        return make_module(network, config, prepared.head), Data(train, val, config.batch_size, config.seed)
-    code = sha256_file(Path(str(prepared.module.__file__)))
-    train, val = features(network, part, config, store, [code, precision(config)])
-    return LitHead(part, config), Data(train, val, config.batch_size, config.seed)
+    else:
+        module = LitHead(backbone.head, config)
+        code = sha256_file(Path(str(prepared.module.__file__)))
+        train, val = features(backbone, store, [code, precision(config)])
+    return module, Data(train, val, config.batch_size, config.seed)
 
 
 def rows_so_far(last: Path, best: Path) -> list[Row]:

@@ -48,6 +48,7 @@ class LitClassifier(pl.LightningModule):
         self.input = Input(config.normalize.mean, config.normalize.std)
         self.train_sums, self.val_sums = Sums(), Sums()
         self.change = partial(augment, config=config.augment) if active(config.augment) else None
+        self.train()  # Lightning takes each module's mode as it finds it
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits (N x classes) of raw pixels (uint8, N x H x W x 3), augmented while training."""

@@ -48,7 +48,7 @@ def test_training_on_features_is_training_on_pictures(
 ) -> None:
     store = Store(prepared)
     fast = trained(own, store, tmp_path / "fast")
-    monkeypatch.setattr(fit, "head_alone", lambda *_: None)
+    monkeypatch.setattr(fit, "shared", lambda *_: None)
     slow = trained(own, store, tmp_path / "slow")
     assert torch.allclose(logits(fast, store, own), logits(slow, store, own), atol=1e-4)
     untouched = torch.load(tmp_path / "imagenet.pth", weights_only=True)
@@ -69,7 +69,7 @@ def test_what_is_in_the_cache_is_not_computed_again(own: Lightning, prepared: Pa
 
 
 @pytest.mark.parametrize(
-    ("change", "shared"),
+    ("change", "exact"),
     [
         ({}, True),
         ({"freeze": ["*", "!classifier.*", "!features.12.*"]}, False),
@@ -78,11 +78,11 @@ def test_what_is_in_the_cache_is_not_computed_again(own: Lightning, prepared: Pa
         ({"augment": replace(tree().models["base_cnn"].train.augment, hflip=0.5)}, False),  # type: ignore[attr-defined]
     ],
 )
-def test_only_what_is_exact_is_shared(change: dict[str, object], shared: bool, own: Lightning, prepared: Path) -> None:
+def test_only_what_is_exact_is_shared(change: dict[str, object], exact: bool, own: Lightning, prepared: Path) -> None:
     config = replace(own, **change)  # type: ignore[arg-type]
     store = Store(prepared)
     found = fit.prepare(config, store, ["squeezenet"])
-    assert (features.head_alone(found.network, config, found.head, store) is not None) is shared
+    assert (features.shared(found.network, config, found.head, store) is not None) is exact
 
 
 def test_a_network_that_goes_on_after_its_head_is_trained_whole(
@@ -94,7 +94,7 @@ def test_a_network_that_goes_on_after_its_head_is_trained_whole(
     longer.add_module("features", network.get_submodule("features"))
     longer.add_module("classifier", network.get_submodule("classifier"))
     longer.add_module("tail", torch.nn.Softmax(1))
-    assert features.head_alone(longer, own, "classifier", store) is None
+    assert features.shared(longer, own, "classifier", store) is None
     assert "classifier is not the last part of the network" in capsys.readouterr().out
 
 
@@ -130,9 +130,9 @@ def gained(own: Lightning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> L
 
 def sums(config: Lightning, store: Store) -> float:
     found = fit.prepare(config, store, ["gained"])
-    head = features.head_alone(found.network, config, found.head, store)
-    assert head is not None
-    return float(np.abs(features.features(found.network, head, config, store, [])[0].images).sum())
+    backbone = features.shared(found.network, config, found.head, store)
+    assert backbone is not None
+    return float(np.abs(features.features(backbone, store, [])[0].images).sum())
 
 
 def test_features_of_another_network_are_not_taken_for_its_own(gained: Lightning, prepared: Path) -> None:
@@ -155,7 +155,7 @@ def test_dropout_before_the_head_is_frozen_with_the_rest(
         return weight
 
     shared = head("shared")
-    monkeypatch.setattr(fit, "head_alone", lambda *_: None)
+    monkeypatch.setattr(fit, "shared", lambda *_: None)
     assert torch.allclose(shared, head("whole"), atol=1e-5)
 
 

@@ -114,3 +114,10 @@ def test_every_key_of_the_trainer_trains(changes: dict[str, Any], prepared: Path
 def test_a_deterministic_gpu_run_is_repeated_exactly(prepared: Path, tmp_path: Path) -> None:
     config = replace(CONFIG, deterministic=True, accelerator="gpu")
     assert same(fit(prepared, tmp_path / "a", config), fit(prepared, tmp_path / "b", config))
+
+
+def test_frozen_batch_normalisation_keeps_its_statistics(prepared: Path, tmp_path: Path) -> None:
+    found = fit(prepared, tmp_path, replace(CONFIG, epochs=2, freeze=["conv_block1.*"])).network.state_dict()
+    tracked = {name.partition(".")[0]: int(value) for name, value in found.items() if name.endswith("batches_tracked")}
+    assert tracked.pop("conv_block1") == 0
+    assert min(tracked.values()) > 0
