@@ -283,7 +283,7 @@ def test_the_search_of_resnet50_from_hydras_side(branch: Path) -> None:
     promoted = python("-m", "stages.promote", str(sweep.relative_to(branch)), cwd=branch)
     assert "models.resnet50.search.strategy: random → none" in promoted.stdout
     status = json.loads(run("dvc", "status", "--json", "train@resnet50", cwd=branch).stdout)
-    assert set(status) == {"compose", "train@resnet50"}
+    assert set(status) == {"train@resnet50"}
 
 
 def test_a_search_is_one_run_whose_winner_knows_its_test_metrics(built: Path) -> None:
