@@ -121,14 +121,18 @@ class Normalize:
 
 @dataclass
 class Augment:
-    """Random changes to training images, drawn for each image anew."""
+    """Random changes to training images, drawn for each image by itself."""
 
     p: float = key(least=0, most=1)
     hflip: float = key(least=0, most=1)
     rotation: float = key(least=0, most=180)
     crop: float = key(above=0, most=1)
+    ratio: float = key(least=1)
     brightness: float = key(least=0, most=1)
     contrast: float = key(least=0, most=1)
+    perspective: float = key(least=0, most=0.9)
+    perspective_p: float = key(least=0, most=1)
+    views: int = key(least=0)
 
 
 @dataclass

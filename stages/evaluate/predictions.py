@@ -11,16 +11,16 @@ from stages.console import track
 from stages.evaluate.metrics import Predictions
 from stages.preprocess.store import Split
 from stages.sheet import sheet
-from stages.train.framework import native
+from stages.train.framework import tester
 from stages.train.model import Description
 
 
 def predict(model: Path, split: Split, batch_size: int) -> tuple[Predictions, Description]:
     """Return the native network's probabilities of every image of a split."""
-    answer, description = native(model)
+    answer, description = tester(model, split)
     starts = range(0, len(split), batch_size)
-    batches = (split.images[start : start + batch_size] for start in starts)
-    answers = [answer(batch).astype(np.float64) for batch in track(batches, len(starts), "testing")]
+    parts = (slice(start, start + batch_size) for start in starts)
+    answers = [answer(part).astype(np.float64) for part in track(parts, len(starts), "testing")]
     return Predictions(np.concatenate(answers), split.labels, description.labels), description
 
 

@@ -67,7 +67,7 @@ class Writer:
 class Split:
     """Images (uint8, N x H x W x 3), or what was computed from them, and labels, in the order of the store."""
 
-    images: npt.NDArray[Any]
+    images: Any
     labels: npt.NDArray[np.int64]
     paths: list[str]
 

@@ -1,16 +1,20 @@
 """What a framework offers the stages: a package in `stages/train/`, named by `framework:` in a model's YAML."""
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from stages.preprocess.store import Images, Store
+from stages.preprocess.store import Images, Split, Store
 from stages.schema import Train
 from stages.train.history import Report, Trained
 from stages.train.model import Description, Probabilities, State, describe
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+Tester = Callable[[slice], Probabilities]
 
 
 class Native(Protocol):
@@ -38,6 +42,9 @@ class Framework(Protocol):
     def native(self, folder: Path, description: Description) -> Native:
         """Open a trained model."""
 
+    def tester(self, folder: Path, description: Description, split: Split) -> Tester:
+        """Open a trained model to answer for a whole split."""
+
     def portable(self, folder: Path, description: Description) -> "nn.Module":
         """Return a trained model as one PyTorch module, raw pixels to probabilities, ready for export."""
 
@@ -47,7 +54,12 @@ def framework(name: str) -> Framework:
     return cast(Framework, importlib.import_module(f"stages.train.{name}"))
 
 
-def native(folder: Path) -> tuple[Native, Description]:
-    """Open a trained model in the framework that trained it."""
+def tester(folder: Path, split: Split) -> tuple[Tester, Description]:
+    """Open a trained model, in the framework that trained it, to answer for a whole split."""
     description = describe(folder)
-    return framework(description.framework).native(folder, description), description
+    return framework(description.framework).tester(folder, description, split), description
+
+
+def by_part(answer: Native, split: Split) -> Tester:
+    """Return a function from a part of a split to a model's answers."""
+    return lambda part: answer(split.images[part])

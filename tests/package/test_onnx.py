@@ -8,13 +8,13 @@ from stages.files import sha256_file
 from stages.package.onnx import INPUT, OUTPUT, ask, export, session
 from stages.package.parity import chosen, compare
 from stages.preprocess.store import Store
-from stages.train.framework import native
+from stages.train.framework import framework
 from stages.train.lightning.model import Classifier
-from stages.train.model import build
+from stages.train.model import build, describe
 
 
 def test_onnx_runtime_answers_as_the_network_does(trained: Path, prepared: Path, package: Path) -> None:
-    answer, _ = native(trained)
+    answer = framework("lightning").native(trained, describe(trained))
     images = chosen(Store(prepared).split("test"), 64)
     found = compare(answer(images), ask(package / "base_cnn" / "model.onnx", images))
     assert found.largest <= 1e-5

@@ -141,17 +141,18 @@ def test_a_killed_search_repeats_nothing_that_is_finished(place: Place, monkeypa
 
 
 def test_candidates_share_the_features_of_a_frozen_backbone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stages.train.lightning import features
+    from stages.train.features import Cache
 
     computed: list[str] = []
-    compute = features.compute
+    add = Cache._add
 
     def counted(*words: Any) -> None:
-        computed.append(words[-1].stem)
-        compute(*words)
+        computed.append(words[-1])
+        add(*words)
 
-    monkeypatch.setattr(features, "compute", counted)
+    monkeypatch.setattr(Cache, "_add", counted)
+    both = ["features of train", "features of val"]
     stage.main.task(job(place, *SPACE))
-    assert computed == ["val", "train"]
+    assert computed == both
     stage.main.task(job(place, "models.base_cnn.train.normalize.mean=[0,0,0]"))
-    assert computed == ["val", "train"] * 2, "other inputs, other features"
+    assert computed == both * 2, "other inputs, other features"

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from stages.preprocess.store import Store
+from stages.preprocess.store import Split, Store
 from stages.schema import Keras
-from stages.train.framework import Native
+from stages.train.framework import Native, Tester, by_part
 from stages.train.history import Report, Trained
 from stages.train.keras import backend
 from stages.train.model import Description, State
@@ -46,6 +46,11 @@ def native(folder: Path, description: Description) -> Native:
     from stages.train.keras import model
 
     return model.native(folder, description)
+
+
+def tester(folder: Path, description: Description, split: Split) -> Tester:
+    """Open a trained model to answer for a whole split."""
+    return by_part(native(folder, description), split)
 
 
 def portable(folder: Path, description: Description) -> Any:

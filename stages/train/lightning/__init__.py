@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.preprocess.store import Store
+from stages.preprocess.store import Split, Store
 from stages.schema import Lightning
+from stages.train.framework import Tester
 from stages.train.history import Report, Trained
 from stages.train.lightning.model import native, parameters, portable, state
+from stages.train.model import Description
 
 if TYPE_CHECKING:
     from stages.train.lightning.fit import Prepared
 
-__all__ = ["native", "parameters", "portable", "prepare", "state", "train"]
+__all__ = ["native", "parameters", "portable", "prepare", "state", "tester", "train"]
 
 
 def prepare(config: Lightning, store: Store, plugins: list[str]) -> "Prepared":
@@ -26,3 +28,10 @@ def train(prepared: "Prepared", config: Lightning, store: Store, scratch: Path, 
     from stages.train.lightning import fit
 
     return fit.train(prepared, config, store, scratch, report)
+
+
+def tester(folder: Path, description: Description, split: Split) -> Tester:
+    """Open a trained model to answer for a whole split."""
+    from stages.train.lightning import answers
+
+    return answers.tester(folder, description, split)

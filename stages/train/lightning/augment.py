@@ -1,7 +1,14 @@
-"""Random changes to a batch of images, on its device, drawn for each image by itself."""
+"""Random changes to a batch of images, on its device. What happens to an image follows from its row of draws alone."""
 
+import hashlib
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, auto
+from functools import partial
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
@@ -9,57 +16,145 @@ from torchvision.transforms.v2 import functional as transforms
 
 from stages.schema import Augment
 
+Draws = npt.NDArray[np.float32]
 
-def augment(images: Tensor, config: Augment) -> Tensor:
-    """Return changed copies of images (float, N x 3 x H x W, values 0–1); the same shape."""
-    if not active(config):
-        return images
-    changed = shift_light(flip(images, config.hflip), config)
-    changed = warp(changed, config)
-    return torch.where(drawn(images, config.p), changed, images)
+
+class Draw(IntEnum):
+    """The columns of draws (N x len(Draw), uniform in [0, 1)): what is drawn for an image."""
+
+    CHANGED = 0
+    FLIP = auto()
+    BRIGHTNESS = auto()
+    CONTRAST = auto()
+    ANGLE = auto()
+    AREA = auto()
+    RATIO = auto()
+    X = auto()
+    Y = auto()
+    TILTED = auto()
+    CORNERS = auto()  # and seven more: x and y of four corners
+
+
+WIDTH = Draw.CORNERS + 8
+
+
+@dataclass(frozen=True)
+class Views:
+    """The variants of images: another one each epoch, or `count` of them in turn."""
+
+    seed: int
+    count: int
+
+    def of(self, epoch: int) -> int:
+        """Return which variant an epoch sees."""
+        return epoch % self.count if self.count else epoch
+
+    def draws(self, paths: Sequence[str], view: int) -> Draws:
+        """Return the draws (N x WIDTH) of images by their paths: the same whatever else is in the dataset."""
+        numbers = (hashlib.shake_128(f"{self.seed}/{view}/{path}".encode()).digest(4 * WIDTH) for path in paths)
+        whole = np.frombuffer(b"".join(numbers), "<u4").reshape(-1, WIDTH)
+        return np.asarray((whole >> 8) / np.float32(2**24), np.float32)
 
 
 def active(config: Augment) -> bool:
     """Return whether the config changes anything."""
-    changes = (config.hflip, config.rotation, 1 - config.crop, config.brightness, config.contrast)
+    tilt = config.perspective * config.perspective_p
+    changes = (config.hflip, config.rotation, 1 - config.crop, config.brightness, config.contrast, tilt)
     return config.p > 0 and any(change > 0 for change in changes)
 
 
-def drawn(images: Tensor, p: float) -> Tensor:
-    """Draw for each image whether something happens to it, N x 1 x 1 x 1."""
-    return torch.rand(len(images), 1, 1, 1, device=images.device) < p
+def change(config: Augment, draws: Tensor | None) -> Callable[[Tensor], Tensor] | None:
+    """Return what happens to images before they are normalised; nothing without draws (N x 0, or None)."""
+    return partial(augment, config=config, draws=draws) if draws is not None and draws.shape[1] else None
 
 
-def uniform(images: Tensor, low: float, high: float) -> Tensor:
-    """Draw a number for each image, N x 1 x 1 x 1."""
-    return torch.rand(len(images), 1, 1, 1, device=images.device) * (high - low) + low
+def augment(images: Tensor, config: Augment, draws: Tensor) -> Tensor:
+    """Return changed copies of images (float, N x 3 x H x W, values 0–1); the same shape."""
+    if not active(config):
+        return images
+    rows = torch.nonzero(draws[:, Draw.CHANGED] < config.p).flatten()
+    return images.index_copy(0, rows, changed(images[rows], config, draws[rows])) if len(rows) else images
 
 
-def flip(images: Tensor, p: float) -> Tensor:
-    """Mirror each image with probability p."""
-    return torch.where(drawn(images, p), transforms.horizontal_flip(images), images) if p else images
+def changed(images: Tensor, config: Augment, draws: Tensor) -> Tensor:
+    """Return images after every change of the config."""
+    return warp(shift_light(flip(images, config, draws), config, draws), config, draws)
 
 
-def shift_light(images: Tensor, config: Augment) -> Tensor:
+def column(draws: Tensor, which: Draw, low: float, high: float) -> Tensor:
+    """Return a column of draws between two bounds, N."""
+    return draws[:, which] * (high - low) + low
+
+
+def flip(images: Tensor, config: Augment, draws: Tensor) -> Tensor:
+    """Mirror each image with a probability."""
+    mirrored = (draws[:, Draw.FLIP] < config.hflip).view(-1, 1, 1, 1)
+    return torch.where(mirrored, transforms.horizontal_flip(images), images) if config.hflip else images
+
+
+def shift_light(images: Tensor, config: Augment, draws: Tensor) -> Tensor:
     """Scale each image's brightness, and its contrast about its own mean."""
     if config.brightness:
-        images = images * uniform(images, 1 - config.brightness, 1 + config.brightness)
+        factor = column(draws, Draw.BRIGHTNESS, 1 - config.brightness, 1 + config.brightness)
+        images = images * factor.view(-1, 1, 1, 1)
     if config.contrast:
+        factor = column(draws, Draw.CONTRAST, 1 - config.contrast, 1 + config.contrast)
         mean = images.mean(dim=(1, 2, 3), keepdim=True)
-        images = mean + (images - mean) * uniform(images, 1 - config.contrast, 1 + config.contrast)
+        images = (images - mean) * factor.view(-1, 1, 1, 1) + mean
     return images.clamp(0, 1) if config.brightness or config.contrast else images
 
 
-def warp(images: Tensor, config: Augment) -> Tensor:
-    """Rotate each image about its centre and crop it to a random window, in one resampling; outside is black."""
-    if not config.rotation and config.crop == 1:
+def warp(images: Tensor, config: Augment, draws: Tensor) -> Tensor:
+    """Tilt each image, turn it about its centre, crop it to a random window, in one resampling; outside is black."""
+    tilt = config.perspective * config.perspective_p
+    if not config.rotation and config.crop == 1 and not tilt:
         return images
-    angle = uniform(images, -config.rotation, config.rotation).flatten() * math.pi / 180
-    scale = uniform(images, config.crop, 1).flatten()
-    room = 1 - scale
-    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
-    x = (torch.rand_like(scale) * 2 - 1) * room
-    y = (torch.rand_like(scale) * 2 - 1) * room
-    rows = torch.stack([torch.stack([cos, -sin, x], 1), torch.stack([sin, cos, y], 1)], 1)
-    grid = functional.affine_grid(rows, list(images.shape), align_corners=False)
+    place = turned(config, draws) @ window(config, draws)
+    if tilt:
+        place = tilted(config, draws) @ place
+    grid = projected(place, images.shape[-2], images.shape[-1])
     return functional.grid_sample(images, grid.to(images.dtype), align_corners=False)
+
+
+def window(config: Augment, draws: Tensor) -> Tensor:
+    """Return the map (N x 3 x 3) from the whole picture, -1 to 1, to a window of random area, shape and place."""
+    area = column(draws, Draw.AREA, config.crop, 1)
+    stretch = (column(draws, Draw.RATIO, -1, 1) * math.log(config.ratio) / 2).exp()
+    wide, high = (area.sqrt() * stretch).clamp(max=1), (area.sqrt() / stretch).clamp(max=1)
+    x = column(draws, Draw.X, -1, 1) * (1 - wide)
+    y = column(draws, Draw.Y, -1, 1) * (1 - high)
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    return torch.stack([wide, zero, x, zero, high, y, zero, zero, one], 1).view(-1, 3, 3)
+
+
+def turned(config: Augment, draws: Tensor) -> Tensor:
+    """Return the map (N x 3 x 3) that turns by a random angle."""
+    angle = column(draws, Draw.ANGLE, -config.rotation, config.rotation) * math.pi / 180
+    cos, sin = angle.cos(), angle.sin()
+    zero, one = torch.zeros_like(cos), torch.ones_like(cos)
+    return torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], 1).view(-1, 3, 3)
+
+
+def tilted(config: Augment, draws: Tensor) -> Tensor:
+    """Return the map (N x 3 x 3) under which corners that moved inwards show the picture's own corners."""
+    corners = draws.new_tensor([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    moves = draws[:, Draw.CORNERS : Draw.CORNERS + 8].view(-1, 4, 2) * config.perspective
+    moves = moves * (draws[:, Draw.TILTED] < config.perspective_p).view(-1, 1, 1)
+    x, y = (corners * (1 - moves)).unbind(2)
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    u, v = corners.expand(len(draws), 4, 2).unbind(2)
+    rows = [
+        torch.stack([x, y, one, zero, zero, zero, -u * x, -u * y], 2),
+        torch.stack([zero, zero, zero, x, y, one, -v * x, -v * y], 2),
+    ]
+    solved = torch.linalg.solve(torch.cat(rows, 1), torch.cat([u, v], 1))
+    return torch.cat([solved, one[:, :1]], 1).view(-1, 3, 3)
+
+
+def projected(place: Tensor, height: int, width: int) -> Tensor:
+    """Return where each pixel of the result comes from (N x H x W x 2, -1 to 1)."""
+    x = (torch.arange(width, device=place.device) * 2 + 1) / width - 1
+    y = (torch.arange(height, device=place.device) * 2 + 1) / height - 1
+    points = torch.stack([*torch.meshgrid(x, y, indexing="xy"), torch.ones(height, width, device=place.device)], 2)
+    found = points.view(1, -1, 3) @ place.transpose(1, 2)
+    return (found[..., :2] / found[..., 2:]).view(-1, height, width, 2)

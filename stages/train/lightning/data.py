@@ -1,45 +1,65 @@
-"""Batches of the packed store for PyTorch."""
+"""Batches of the packed store, or of features, for PyTorch."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from stages.preprocess.store import Split
+from stages.train.lightning.augment import Views
 from stages.train.order import Indices, Order
 
-Batch = tuple[Tensor, Tensor]
+
+class Batch(NamedTuple):
+    """Images (uint8, N x H x W x 3) or features (float32, N x …), labels (int64, N), draws (N x WIDTH, or N x 0)."""
+
+    images: Tensor
+    labels: Tensor
+    draws: Tensor
 
 
 class Batches(Dataset[Batch]):
     """Whole batches by their row numbers: one copy out of the memory map, no work for each image."""
 
-    def __init__(self, split: Split) -> None:
-        self.split = split
+    def __init__(self, variants: Sequence[Split], order: Order, views: Views | None = None) -> None:
+        self.variants, self.order, self.views = variants, order, views
 
     def __getitem__(self, rows: Indices) -> Batch:
-        """Return images (uint8, N x H x W x 3), or their features (float32, N x …), and labels (int64, N)."""
-        return torch.from_numpy(self.split.images[rows]), torch.from_numpy(self.split.labels[rows])
+        """Return a batch of the variant that the epoch sees."""
+        split = self.variants[self.order.epoch % len(self.variants)]
+        draws = np.empty((len(rows), 0), np.float32)
+        if self.views is not None:
+            draws = self.views.draws([split.paths[row] for row in rows], self.views.of(self.order.epoch))
+        return Batch(*map(torch.from_numpy, (split.images[rows], split.labels[rows], draws)))
 
 
 class Data(LightningDataModule):
-    """Training and validation batches."""
+    """Training and validation batches; epochs take the variants of the training split in turn.
 
-    def __init__(self, train: Split, val: Split, batch_size: int, seed: int) -> None:
+    With `views` the images are changed on their way through the network, by draws that come with each batch.
+    """
+
+    def __init__(
+        self, train: Sequence[Split], val: Split, batch_size: int, seed: int, views: Views | None = None
+    ) -> None:
         super().__init__()
-        self.train, self.val = train, val
+        self.train, self.val, self.views = train, val, views
         self.batch_size, self.seed = batch_size, seed
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the training batches, shuffled anew each epoch."""
-        return loader(self.train, self.batch_size, self.seed)
+        order = Order(len(self.train[0]), self.batch_size, self.seed)
+        return loader(Batches(self.train, order, self.views))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the validation batches, in order."""
-        return loader(self.val, self.batch_size)
+        return loader(Batches([self.val], Order(len(self.val), self.batch_size)))
 
 
-def loader(split: Split, batch_size: int, seed: int | None = None) -> DataLoader[Batch]:
-    """Return a split's batches; shuffled if there is a seed."""
-    order = Order(len(split), batch_size, seed)
-    return DataLoader(Batches(split), sampler=order, batch_size=None, pin_memory=torch.cuda.is_available())
+def loader(batches: Batches) -> DataLoader[Batch]:
+    """Return batches as PyTorch takes them."""
+    return DataLoader(batches, sampler=batches.order, batch_size=None, pin_memory=torch.cuda.is_available())

@@ -1,119 +1,152 @@
-"""What a frozen backbone says of every image, computed once: epochs and candidates then train the head alone.
+"""A network up to its head, where nothing but the head trains: its features come from the cache.
 
-Exact where the head is all that trains, nothing is augmented, and the rest is in eval mode.
+Exact where the frozen part is in eval mode, and images are seen as they are or in a fixed number of views.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from filelock import FileLock
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from stages.config import project
-from stages.console import console, track
-from stages.files import fingerprint, sha256_bytes
+from stages.console import console
+from stages.files import fingerprint, sha256_bytes, sha256_file
 from stages.preprocess.store import Images, Split, Store
-from stages.schema import Lightning
-from stages.train.lightning.augment import active
-from stages.train.lightning.hardware import device, mixed
+from stages.schema import Augment, Lightning
+from stages.train import features as cache
+from stages.train.features import Cache, Keys, Positions, Rows
+from stages.train.lightning.augment import Draw, Views, active, change
+from stages.train.lightning.frozen import head_of, trains_alone
+from stages.train.lightning.hardware import PLAIN, Compute, compute
 from stages.train.lightning.model import Input
-from stages.train.lightning.module import trains_alone
 
-CACHE = "data/cache/features"
-BATCH = 64
-PROBE = 4
+PROBES = 4
+Features = npt.NDArray[np.float32]
 
 
-def shared(network: nn.Module, config: Lightning, name: str | None, store: Store) -> "Backbone | None":
-    """Return the network up to its head where the head can be trained by itself: its input never changes, else None."""
-    if name is None or active(config.augment) or not trains_alone(network, name):
+def shared(network: nn.Module, module: ModuleType, config: Lightning, store: Store) -> "Backbone | None":
+    """Return the network up to its head where the head can be trained by itself, else None."""
+    if active(config.augment) and not config.augment.views:
         return None
-    backbone = Backbone(network, network.get_submodule(name), config, store.split("train").images[:PROBE])
-    if not backbone.ends_with_head():
-        console.print(f"features are not shared: {name} is not the last part of the network")
+    entry = Input(config.normalize.mean, config.normalize.std)
+    return backbone(network, module, entry, store.size, compute(config))
+
+
+def backbone(
+    network: nn.Module, module: ModuleType, entry: Input, size: int, where: Compute = PLAIN
+) -> "Backbone | None":
+    """Return a network up to its head where nothing but the head trains and nothing follows it, else None."""
+    head = head_of(module)
+    if head is None or not trains_alone(network, head):
         return None
-    return backbone
+    found = Backbone(network, network.get_submodule(head), entry, size, where)
+    if not found.ends_with_head():
+        console.print(f"features are not shared: {head} is not the last part of the network")
+        return None
+    code = sha256_file(Path(str(module.__file__)))
+    found.cache = Cache(cache.home(found.key(code), found.probed.float().cpu().numpy()))
+    return found
 
 
-def features(backbone: "Backbone", store: Store, more: list[str]) -> tuple[Split, Split]:
-    """Return training and validation features, from the cache where they are; `more` names what else they follow from.
-
-    Processes that want the same ones wait for the first. What is in the cache is checked by a few images.
-    """
-    folder = project() / CACHE / key(backbone, store, more)
-    folder.mkdir(parents=True, exist_ok=True)
-    train, val = folder / "train.npy", folder / "val.npy"
-    with FileLock(folder / ".lock"):
-        if not (train.exists() and val.exists() and backbone.gave(np.load(train, mmap_mode="r"))):
-            for file in (val, train):
-                compute(backbone, store.split(file.stem), file)
-        return opened(train, store), opened(val, store)
+def training_features(found: "Backbone", config: Lightning, store: Store) -> tuple[list[Split], Split]:
+    """Return the training split in each of its views, and the validation split, as features."""
+    train, val = Seen(store.split("train"), config.augment, config.seed), Seen(store.split("val"))
+    rows = found.features(train, "features of train")
+    size = len(train.split)
+    views = [train.featured(rows.part(start, start + size)) for start in range(0, len(rows), size)]
+    return views, val.featured(found.features(val, "features of val"))
 
 
-def opened(file: Path, store: Store) -> Split:
-    """Return a split's features, memory-mapped."""
-    split = store.split(file.stem)
-    return Split(np.load(file, mmap_mode="r"), split.labels, split.paths)
+class Seen:
+    """A split as a network sees it: its images as they are, or each in so many views, one view after another."""
 
+    def __init__(self, split: Split, augment: Augment | None = None, seed: int = 0) -> None:
+        self.split, self.augment = split, augment
+        self.views = Views(seed, augment.views) if augment is not None and active(augment) else None
 
-def key(backbone: "Backbone", store: Store, more: list[str]) -> str:
-    """Name features by what they follow from: images, frozen weights, normalisation, and more."""
-    own = {id(tensor) for tensor in backbone.head.state_dict(keep_vars=True).values()}
-    state = backbone.network.state_dict(keep_vars=True)
-    rest = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items() if id(tensor) not in own}
-    normalize = [backbone.config.normalize.mean, backbone.config.normalize.std]
-    return fingerprint([store.fingerprint, sha256_bytes(save(rest)), normalize, torch.__version__, *more])
+    def keys(self) -> Keys:
+        """Return the key of every image in every view; a view that changes nothing has the image's own."""
+        plain = cache.image_keys(self.split.images)
+        if self.views is None:
+            return plain
+        return np.concatenate([self._view(plain, view) for view in range(self.views.count)])
 
+    def _view(self, plain: Keys, view: int) -> Keys:
+        assert self.views is not None
+        assert self.augment is not None
+        draws = self.views.draws(self.split.paths, view)
+        changes = json.dumps({name: value for name, value in asdict(self.augment).items() if name != "views"})
+        keys = plain.copy()
+        for row in np.flatnonzero(draws[:, Draw.CHANGED] < self.augment.p):
+            keys[row] = cache.key_of(plain[row], changes.encode(), draws[row])
+        return keys
 
-def compute(backbone: "Backbone", split: Split, file: Path) -> None:
-    """Write a split's features, batch by batch, beside their place, and rename them into it."""
-    scratch = file.with_name(f".{file.name}.partial")
-    shape = backbone(split.images[:1]).shape[1:]
-    found = np.lib.format.open_memmap(scratch, "w+", np.float32, (len(split), *shape))
-    starts = range(0, len(split), BATCH)
-    for start in track(starts, len(starts), f"features of {file.stem}"):
-        found[start : start + BATCH] = backbone(split.images[start : start + BATCH]).numpy()
-    found.flush()
-    scratch.replace(file)
+    def batch(self, positions: Positions) -> tuple[Images, Tensor | None]:
+        """Return images by their positions among the keys, and the draws that change them."""
+        view, row = np.divmod(positions, len(self.split))
+        if self.views is None:
+            return self.split.images[row], None
+        draws = [self.views.draws([self.split.paths[i]], int(v)) for i, v in zip(row, view, strict=True)]
+        return self.split.images[row], torch.from_numpy(np.concatenate(draws))
+
+    def featured(self, rows: Rows) -> Split:
+        """Return the split with features in place of its images."""
+        return Split(rows, self.split.labels, self.split.paths)
 
 
 class Backbone:
     """A network up to its head: raw pixels (uint8, N x H x W x 3) → what the head is given (float32, N x …)."""
 
-    def __init__(self, network: nn.Module, head: nn.Module, config: Lightning, probe: Images) -> None:
-        self.device, self.config = device(config), config
-        self.network, self.head = network, head
-        self.input = Input(config.normalize.mean, config.normalize.std)
-        self.probe, self.logits = self._ask(probe)
+    def __init__(self, network: nn.Module, head: nn.Module, entry: Input, size: int, where: Compute) -> None:
+        self.network, self.head, self.entry, self.where = network, head, entry, where
+        noise = np.random.default_rng(0).integers(0, 256, (PROBES, size, size, 3), np.uint8)
+        self.probed, self.logits = self._ask(noise)
+        self.cache: Cache | None = None
 
-    def __call__(self, pixels: Images) -> Tensor:
-        """Return a batch's features, on the CPU."""
-        return self._ask(pixels)[0].float().cpu()
+    def features(self, seen: Seen, words: str) -> Rows:
+        """Return the features of everything that is seen, from the cache where they are."""
+        assert self.cache is not None
+        augment = seen.augment
 
-    def gave(self, known: npt.NDArray[np.float32]) -> bool:
-        """Return whether these features begin with those of the first images."""
-        found = self.probe.float().cpu().numpy()
-        first = known[: len(found)]
-        return first.shape == found.shape and np.allclose(first, found, rtol=1e-4, atol=1e-6)
+        def computed(positions: Positions) -> Features:
+            images, draws = seen.batch(positions)
+            features, _ = self._ask(images, draws, augment)
+            return np.asarray(features.float().cpu().numpy(), np.float32)
+
+        return self.cache.rows(seen.keys(), computed, words)
+
+    def key(self, code: str) -> str:
+        """Name the features by what they follow from beside the images: frozen weights, normalisation, precision."""
+        own = {id(tensor) for tensor in self.head.state_dict(keep_vars=True).values()}
+        state = self.network.state_dict(keep_vars=True)
+        rest = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items() if id(tensor) not in own}
+        entry = [self.entry.scale.flatten().tolist(), self.entry.shift.flatten().tolist()]
+        where = [self.where.device.type, self.where.precision, torch.__version__]
+        return fingerprint([sha256_bytes(save(rest)), entry, where, code])
 
     def ends_with_head(self) -> bool:
         """Return whether the head's answer to its features is the network's answer to the pixels."""
-        with evaluating(self.head), torch.inference_mode(), mixed(self.config):
-            alone = self.head(self.probe)
+        with evaluating(self.head), torch.inference_mode(), self.where.mixed():
+            alone = self.head(self.probed)
         return alone.shape == self.logits.shape and torch.allclose(alone, self.logits, rtol=1e-4, atol=1e-6)
 
-    def _ask(self, pixels: Images) -> tuple[Tensor, Tensor]:
+    def _ask(
+        self, pixels: Images, draws: Tensor | None = None, augment: Augment | None = None
+    ) -> tuple[Tensor, Tensor]:
         seen: list[Tensor] = []
         hook = self.head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
-            with evaluating(self.network), torch.inference_mode(), mixed(self.config):
-                network, entry = self.network.to(self.device), self.input.to(self.device)
-                logits: Tensor = network(entry(torch.from_numpy(pixels.copy()).to(self.device)))
+            with evaluating(self.network), torch.inference_mode(), self.where.mixed():
+                network, entry = self.network.to(self.where.device), self.entry.to(self.where.device)
+                changed = change(augment, draws.to(self.where.device)) if augment and draws is not None else None
+                logits: Tensor = network(entry(torch.from_numpy(pixels.copy()).to(self.where.device), changed))
         finally:
             hook.remove()
         return seen[0], logits

@@ -15,15 +15,15 @@ from torch import nn
 
 from stages.console import console
 from stages.errors import first_line
-from stages.files import sha256_file
 from stages.machine import cores
 from stages.preprocess.store import Store
 from stages.registry import NETWORKS, load
 from stages.schema import Lightning
-from stages.train.freeze import frozen
 from stages.train.history import Report, Row, Trained, exhausted, tell
+from stages.train.lightning.augment import Views, active
 from stages.train.lightning.data import Data
-from stages.train.lightning.features import Backbone, features, shared
+from stages.train.lightning.features import Backbone, shared, training_features
+from stages.train.lightning.frozen import freeze, head_of
 from stages.train.lightning.hardware import device, precision
 from stages.train.lightning.module import LitClassifier, LitHead
 from stages.train.lightning.weights import initialise
@@ -70,7 +70,7 @@ class Prepared:
     @property
     def head(self) -> str | None:
         """The name of the part that turns features into logits, where the module names one."""
-        return getattr(self.module, "HEAD", None)
+        return head_of(self.module)
 
 
 def prepare(config: Lightning, store: Store, plugins: list[str]) -> Prepared:
@@ -86,19 +86,12 @@ def prepare(config: Lightning, store: Store, plugins: list[str]) -> Prepared:
     return prepared
 
 
-def freeze(network: nn.Module, rule: str | list[str], head: str | None) -> None:
-    """Take from training the parameters that a rule names."""
-    parameters = dict(network.named_parameters())
-    for name in frozen(list(parameters), rule, head):
-        parameters[name].requires_grad_(False)
-
-
 def train(prepared: Prepared, config: Lightning, store: Store, scratch: Path, report: Report) -> Trained:
     """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
     history = History(report)
     last = scratch / "last.ckpt"
     history.rows = rows_so_far(last, scratch / "best.ckpt")
-    backbone = shared(prepared.network, config, prepared.head, store)
+    backbone = shared(prepared.network, prepared.module, config, store)
     part = backbone.head if backbone else prepared.network
     if not exhausted(history.rows, config):
         trainer = make_trainer(config, scratch, history)
@@ -113,14 +106,12 @@ def train(prepared: Prepared, config: Lightning, store: Store, scratch: Path, re
 
 def work(prepared: Prepared, backbone: Backbone | None, config: Lightning, store: Store) -> tuple[LitClassifier, Data]:
     """Return what trains and on what: the network on pixels, or its head on features that are computed once."""
-    if backbone is None:
-        module = make_module(prepared.network, config, prepared.head)
-        train, val = store.split("train"), store.split("val")
-    else:
-        module = LitHead(backbone.head, config)
-        code = sha256_file(Path(str(prepared.module.__file__)))
-        train, val = features(backbone, store, [code, precision(config)])
-    return module, Data(train, val, config.batch_size, config.seed)
+    if backbone is not None:
+        train, val = training_features(backbone, config, store)
+        return LitHead(backbone.head, config), Data(train, val, config.batch_size, config.seed)
+    module = make_module(prepared.network, config, prepared.head)
+    views = Views(config.seed, config.augment.views) if active(config.augment) else None
+    return module, Data([store.split("train")], store.split("val"), config.batch_size, config.seed, views)
 
 
 def rows_so_far(last: Path, best: Path) -> list[Row]:
@@ -139,9 +130,14 @@ def rows_so_far(last: Path, best: Path) -> list[Row]:
 
 
 def quieten() -> None:
-    """Silence Lightning's advertisements, and advice that does not apply to a packed store."""
+    """Silence Lightning's advertisements, and advice that does not apply to a packed store or a frozen part."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for advice in (".*does not have many workers.*", ".*Checkpoint directory .* exists.*", ".*LeafSpec.*"):
+    for advice in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists.*",
+        ".*LeafSpec.*",
+        ".*in eval mode.*",
+    ):
         warnings.filterwarnings("ignore", advice)
 
 

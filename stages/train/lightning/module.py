@@ -1,6 +1,5 @@
 """The one LightningModule: any network of the registry, cross-entropy, an optimiser and a schedule from config."""
 
-from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,8 +9,9 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from stages.schema import Lightning
-from stages.train.lightning.augment import active, augment
+from stages.train.lightning.augment import change
 from stages.train.lightning.data import Batch
+from stages.train.lightning.frozen import trains_alone
 from stages.train.lightning.model import Input
 from stages.train.schedule import factor
 
@@ -47,12 +47,11 @@ class LitClassifier(pl.LightningModule):
         self.config = config
         self.input = Input(config.normalize.mean, config.normalize.std)
         self.train_sums, self.val_sums = Sums(), Sums()
-        self.change = partial(augment, config=config.augment) if active(config.augment) else None
         self.train()  # Lightning takes each module's mode as it finds it
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Return logits (N x classes) of raw pixels (uint8, N x H x W x 3), augmented while training."""
-        images = self.input(pixels, self.change if self.training else None)
+    def forward(self, pixels: Tensor, draws: Tensor | None = None) -> Tensor:
+        """Return logits (N x classes) of raw pixels (uint8, N x H x W x 3), augmented as draws say."""
+        images = self.input(pixels, change(self.config.augment, draws))
         # Raw pixels are channels-last already; turned round they cost a quarter of a step on a CPU.
         logits: Tensor = self.network(images.contiguous() if self.config.channels_last == "never" else images)
         return logits
@@ -70,14 +69,13 @@ class LitClassifier(pl.LightningModule):
 
     def step(self, batch: Batch, sums: Sums) -> Tensor:
         """Return a batch's mean loss and count it."""
-        pixels, labels = batch
-        logits = self(pixels)
-        loss = functional.cross_entropy(logits, labels)
-        sums.add(loss, logits, labels)
+        logits = self(batch.images, batch.draws)
+        loss = functional.cross_entropy(logits, batch.labels)
+        sums.add(loss, logits, batch.labels)
         return loss
 
     def on_train_epoch_start(self) -> None:
-        """Reseed by (seed, epoch): dropout and augmentation are then the same in a resumed run."""
+        """Reseed by (seed, epoch): dropout is then the same in a resumed run."""
         pl.seed_everything((self.config.seed * 100_003 + self.current_epoch) % 2**32, verbose=False)
         self.train_sums = Sums()
 
@@ -106,16 +104,10 @@ class LitClassifier(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def trains_alone(network: nn.Module, head: str) -> bool:
-    """Return whether nothing but the head trains."""
-    training = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
-    return all(name.startswith(f"{head}.") for name in training)
-
-
 class LitHead(LitClassifier):
     """Trains a network's head on features that were computed before."""
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor, draws: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Return logits (N x classes) of features (float32, N x …)."""
         logits: Tensor = self.network(pixels)
         return logits

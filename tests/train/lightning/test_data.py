@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,15 +11,33 @@ from stages.files import write_json
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report
 from stages.preprocess.store import Store, write_manifest
-from stages.train.lightning.data import Data, loader
+from stages.train.lightning.augment import Views
+from stages.train.lightning.data import Batches, Data, loader
+from stages.train.order import Order
 from tests.conftest import SMALL
 
 
 def test_batches_are_the_rows_of_the_store(prepared: Path) -> None:
     split = Store(prepared).split("val")
-    batches = list(loader(split, 5))
-    assert torch.equal(torch.cat([images for images, _ in batches]), torch.from_numpy(split.images[:].copy()))
-    assert torch.cat([labels for _, labels in batches]).tolist() == split.labels.tolist()
+    batches = list(loader(Batches([split], Order(len(split), 5))))
+    assert torch.equal(torch.cat([batch.images for batch in batches]), torch.from_numpy(split.images[:].copy()))
+    assert torch.cat([batch.labels for batch in batches]).tolist() == split.labels.tolist()
+    assert not any(batch.draws.numel() for batch in batches)
+
+
+def test_epochs_take_variants_and_draws_in_turn(prepared: Path) -> None:
+    split = Store(prepared).split("val")
+    variants = [replace(split, images=np.full((len(split), 2), number, np.float32)) for number in range(2)]
+    order = Order(len(split), 4, seed=1)
+    batches = Batches(variants, order, Views(seed=1, count=2))
+    rows = np.arange(4)
+    seen = []
+    for epoch in range(4):
+        order.set_epoch(epoch)
+        seen.append(batches[rows])
+    assert [int(batch.images[0, 0]) for batch in seen] == [0, 1, 0, 1]
+    assert torch.equal(seen[0].draws, seen[2].draws)
+    assert not torch.equal(seen[0].draws, seen[1].draws)
 
 
 def test_each_split_is_what_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,10 +52,10 @@ def test_each_split_is_what_it_is_called(tmp_path: Path, monkeypatch: pytest.Mon
     store = Store(tmp_path)
     pictures = {name: {image.tobytes() for image in store.split(name).images} for name in ("train", "val", "test")}
     assert {name: len(found) for name, found in pictures.items()} == {"train": 60, "val": 20, "test": 20}
-    data = Data(store.split("train"), store.split("val"), 32, seed=1)
+    data = Data([store.split("train")], store.split("val"), 32, seed=1)
     seen = {
-        "train": {image.numpy().tobytes() for images, _ in data.train_dataloader() for image in images},
-        "val": {image.numpy().tobytes() for images, _ in data.val_dataloader() for image in images},
+        "train": {image.numpy().tobytes() for batch in data.train_dataloader() for image in batch.images},
+        "val": {image.numpy().tobytes() for batch in data.val_dataloader() for image in batch.images},
     }
     assert seen == {name: pictures[name] for name in ("train", "val")}
     assert not seen["train"] & seen["val"]

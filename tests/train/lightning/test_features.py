@@ -9,11 +9,17 @@ import torch
 from torchvision.models import squeezenet1_0
 
 from stages.preprocess.store import Store
-from stages.schema import Lightning
-from stages.train.lightning import features, fit, model
-from tests.conftest import ROOT, tree
+from stages.schema import Augment, Lightning
+from stages.train.features import HOME
+from stages.train.lightning import answers, features, fit, model
+from stages.train.model import save
+from tests.conftest import ROOT, described, tree
 
 OWN = ROOT / "tests" / "own"
+CHANGES = Augment(
+    p=0.5, hflip=0.5, rotation=30.0, crop=0.3, ratio=1.33, brightness=0.4, contrast=0.4, perspective=0.3,
+    perspective_p=0.2, views=2,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -43,10 +49,12 @@ def logits(network: torch.nn.Module, store: Store, config: Lightning) -> torch.T
     return found
 
 
+@pytest.mark.parametrize("augmented", [False, True])
 def test_training_on_features_is_training_on_pictures(
-    own: Lightning, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    augmented: bool, own: Lightning, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(prepared)
+    own = replace(own, augment=CHANGES) if augmented else own
     fast = trained(own, store, tmp_path / "fast")
     monkeypatch.setattr(fit, "shared", lambda *_: None)
     slow = trained(own, store, tmp_path / "slow")
@@ -60,8 +68,8 @@ def test_training_on_features_is_training_on_pictures(
 def test_what_is_in_the_cache_is_not_computed_again(own: Lightning, prepared: Path, tmp_path: Path) -> None:
     store = Store(prepared)
     first = trained(own, store, tmp_path / "one")
-    files = sorted((tmp_path / features.CACHE).rglob("*.npy"))
-    assert [file.name for file in files] == ["train.npy", "val.npy"]
+    files = sorted((tmp_path / HOME).rglob("*.npy"))
+    assert len([file for file in files if "keys" in file.name]) == 2, "train and val"
     before = [file.stat().st_mtime_ns for file in files]
     again = trained(own, store, tmp_path / "two")
     assert [file.stat().st_mtime_ns for file in files] == before
@@ -75,26 +83,27 @@ def test_what_is_in_the_cache_is_not_computed_again(own: Lightning, prepared: Pa
         ({"freeze": ["*", "!classifier.*", "!features.12.*"]}, False),
         ({"freeze": ["*", "!classifier.3.bias"]}, True),
         ({"freeze": "none"}, False),
-        ({"augment": replace(tree().models["base_cnn"].train.augment, hflip=0.5)}, False),  # type: ignore[attr-defined]
+        ({"augment": replace(CHANGES, views=0)}, False),
+        ({"augment": CHANGES}, True),
     ],
 )
 def test_only_what_is_exact_is_shared(change: dict[str, object], exact: bool, own: Lightning, prepared: Path) -> None:
     config = replace(own, **change)  # type: ignore[arg-type]
     store = Store(prepared)
     found = fit.prepare(config, store, ["squeezenet"])
-    assert (features.shared(found.network, config, found.head, store) is not None) is exact
+    assert (features.shared(found.network, found.module, config, store) is not None) is exact
 
 
 def test_a_network_that_goes_on_after_its_head_is_trained_whole(
     own: Lightning, prepared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = Store(prepared)
-    network = fit.prepare(own, store, ["squeezenet"]).network
+    found = fit.prepare(own, store, ["squeezenet"])
     longer = torch.nn.Sequential()
-    longer.add_module("features", network.get_submodule("features"))
-    longer.add_module("classifier", network.get_submodule("classifier"))
+    longer.add_module("features", found.network.get_submodule("features"))
+    longer.add_module("classifier", found.network.get_submodule("classifier"))
     longer.add_module("tail", torch.nn.Softmax(1))
-    assert features.shared(longer, own, "classifier", store) is None
+    assert features.shared(longer, found.module, own, store) is None
     assert "classifier is not the last part of the network" in capsys.readouterr().out
 
 
@@ -130,9 +139,10 @@ def gained(own: Lightning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> L
 
 def sums(config: Lightning, store: Store) -> float:
     found = fit.prepare(config, store, ["gained"])
-    backbone = features.shared(found.network, config, found.head, store)
+    backbone = features.shared(found.network, found.module, config, store)
     assert backbone is not None
-    return float(np.abs(features.features(backbone, store, [])[0].images).sum())
+    (train,), _ = features.training_features(backbone, config, store)
+    return float(np.abs(train.images[:]).sum())
 
 
 def test_features_of_another_network_are_not_taken_for_its_own(gained: Lightning, prepared: Path) -> None:
@@ -163,3 +173,57 @@ def test_what_the_networks_file_froze_stays_frozen(own: Lightning, prepared: Pat
     network = fit.prepare(own, Store(prepared), ["squeezenet"]).network
     fit.freeze(network, "none", "classifier")
     assert not any(parameter.requires_grad for parameter in network.get_submodule("features").parameters())
+
+
+def test_each_view_is_computed_once_and_unchanged_ones_not_at_all(
+    own: Lightning, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images and their changed views, whatever the number of epochs; more views keep those that there are."""
+    store = Store(prepared)
+    asked = counted(monkeypatch)
+    count = {name: len(store.split(name)) for name in ("train", "val")}
+    for run, views in enumerate((2, 2, 3)):
+        config = replace(own, augment=replace(CHANGES, views=views), epochs=50)
+        found = fit.prepare(config, store, ["squeezenet"])
+        backbone = features.shared(found.network, found.module, config, store)
+        assert backbone is not None
+        before = sum(asked)
+        train, val = features.training_features(backbone, config, store)
+        assert [len(view) for view in train] == [count["train"]] * views
+        assert len(val) == count["val"]
+        new = sum(asked) - before
+        if run == 0:
+            assert 1.5 * count["train"] < new <= 2 * count["train"] + count["val"]
+            assert {rows.images[:].tobytes() for rows in train} != {train[0].images[:].tobytes()}
+        else:
+            assert (0 < new < count["train"]) if views == 3 else new == 0, new
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by the number of images each time a network is asked."""
+    asked: list[int] = []
+    original = features.Backbone._ask
+
+    def ask(self: features.Backbone, pixels: np.ndarray, *more: object) -> object:
+        asked.append(len(pixels))
+        return original(self, pixels, *more)
+
+    monkeypatch.setattr(features.Backbone, "_ask", ask)
+    return asked
+
+
+def test_a_test_takes_features_from_the_cache(
+    own: Lightning, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(prepared)
+    found = fit.train(fit.prepare(own, store, ["squeezenet"]), own, store, tmp_path / "scratch", lambda _: None)
+    description = replace(described(store, own, found.best, "squeezenet"), plugins=["squeezenet"])
+    save(tmp_path, model.state(found.network), description)
+    test = store.split("test")
+    native = model.native(tmp_path, description)(np.array(test.images))
+    first = answers.tester(tmp_path, description, test)(slice(0, len(test)))
+    asked = counted(monkeypatch)
+    again = answers.tester(tmp_path, description, test)(slice(0, len(test)))
+    assert asked == [features.PROBES]
+    assert np.allclose(first, native, atol=1e-6)
+    assert np.array_equal(first, again)

@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from stages.preprocess.store import Store
-from stages.schema import Augment, Lightning
+from stages.schema import Lightning
 from stages.train.history import Row, Trained
 from stages.train.lightning import prepare, train
 from tests.conftest import tree
 
-AUGMENT = Augment(p=0.8, hflip=0.5, rotation=10.0, crop=0.8, brightness=0.2, contrast=0.2)
-CONFIG = replace(tree().models["base_cnn"].train, epochs=3, augment=AUGMENT, schedule="cosine")
+PLAIN = tree().models["base_cnn"].train
+assert isinstance(PLAIN, Lightning)
+AUGMENT = replace(PLAIN.augment, p=0.8, hflip=0.5, rotation=10.0, crop=0.6, brightness=0.2, contrast=0.2)
+CONFIG = replace(PLAIN, epochs=3, augment=AUGMENT, schedule="cosine")
 
 
 class Killed(BaseException):
