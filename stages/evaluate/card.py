@@ -1,24 +1,40 @@
 """The model card: what a model is, what it saw, how good it is, and where that stops."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from stages.tracking import flat
 from stages.train.model import Description
 
+MANY = 12  # classes; more are counted, not named
+CONFUSIONS = 10
+FURTHER = {"top5_accuracy": "its class is among the five most probable"}
 
-def card(model: Description, metrics: dict[str, Any], dataset: dict[str, Any]) -> str:
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a test found: metrics, a row for each class, a row for each pair of classes that was mistaken."""
+
+    metrics: dict[str, Any]
+    classes: Rows
+    confusions: Rows
+
+
+def card(model: Description, test: Findings, dataset: dict[str, Any]) -> str:
     """Return the card in Markdown (after Mitchell et al. 2019)."""
     sections = (
         f"# {model.name}",
         overview(model),
         "## How good it is",
-        quality(model, metrics),
+        quality(model, test),
         "## What it saw",
         data(model, dataset),
         "## How it was trained",
         training(model.config, model.trained.get("search")),
         "## Limits",
-        limits(model, metrics, dataset),
+        limits(model, test.metrics, dataset),
     )
     return "\n\n".join(sections) + "\n"
 
@@ -26,35 +42,51 @@ def card(model: Description, metrics: dict[str, Any], dataset: dict[str, Any]) -
 def overview(model: Description) -> str:
     """Say what goes in and what comes out."""
     return (
-        f"Tells {', '.join(model.labels[:-1])} and {model.labels[-1]} apart in pictures. "
+        f"Tells {named(model.labels)} apart in pictures. "
         f"Network `{model.network['name']}` with {model.trained['parameters']:,} trained parameters; "
         f"input {model.size} × {model.size} RGB ({model.resize}), output a probability for each class."
     )
 
 
-def quality(model: Description, metrics: dict[str, Any]) -> str:
-    """Show the test metrics, overall and for each class."""
+def named(labels: list[str]) -> str:
+    """Return labels in words; only how many where there are many."""
+    if len(labels) > MANY:
+        return f"{len(labels)} classes, from {labels[0]} to {labels[-1]},"
+    return f"{', '.join(labels[:-1])} and {labels[-1]}"
+
+
+def quality(model: Description, test: Findings) -> str:
+    """Show the test metrics, overall and for each class, and what is mistaken for what."""
+    metrics = test.metrics
     interval = f"{metrics['accuracy_low']:.1%} – {metrics['accuracy_high']:.1%}"
     auc = "–" if metrics["roc_auc"] is None else f"{metrics['roc_auc']:.4f}"
     rows = [
         ("test accuracy", f"**{metrics['accuracy']:.1%}** (95 % interval {interval}, {metrics['images']} images)"),
+        *((words, f"{metrics[name]:.1%}") for name, words in FURTHER.items() if name in metrics),
         ("always guessing the commonest class", f"{metrics['majority_guess']:.1%}"),
         ("validation accuracy of the kept epoch", f"{model.trained['best_val_accuracy']:.1%}"),
         ("test loss (cross-entropy)", f"{metrics['loss']:.4f}"),
         ("ROC-AUC", auc),
         ("expected calibration error", f"{metrics['ece']:.3f}"),
     ]
-    classes = [
-        (label, *(f"{values[name]:.3f}" for name in ("precision", "recall", "f1")), f"{values['images']:.0f}")
-        for label, values in metrics["classes"].items()
+    pictures = "Pictures: confusion matrix, ROC, calibration and the worst mistakes lie beside this card."
+    return "\n\n".join((table(("measure", "value"), rows), by_class(test.classes), mistaken(test.confusions), pictures))
+
+
+def by_class(rows: Rows) -> str:
+    """Show each class."""
+    cells = [
+        (row["label"], *(f"{row[name]:.3f}" for name in ("precision", "recall", "f1")), row["images"]) for row in rows
     ]
-    return "\n\n".join(
-        (
-            table(("measure", "value"), rows),
-            table(("class", "precision", "recall", "F1", "images"), classes),
-            "Pictures: confusion matrix, ROC, calibration and the worst mistakes lie beside this card.",
-        )
-    )
+    return table(("class", "precision", "recall", "F1", "images"), cells)
+
+
+def mistaken(rows: Rows) -> str:
+    """Show the commonest confusions."""
+    if not rows:
+        return "No test image was mistaken."
+    cells = [(row["actual"], row["predicted"], row["images"], f"{row['share']:.0%}") for row in rows[:CONFUSIONS]]
+    return "Most often mistaken:\n\n" + table(("actual", "predicted", "images", "of the actual class"), cells)
 
 
 def data(model: Description, dataset: dict[str, Any]) -> str:
@@ -112,7 +144,7 @@ def limits(model: Description, metrics: dict[str, Any], dataset: dict[str, Any])
 
 def pairs(counts: dict[str, int]) -> str:
     """Return counts as "cat 10, dog 12"; only how many classes where there are many."""
-    if len(counts) > 12:
+    if len(counts) > MANY:
         return f"{len(counts)} classes, {min(counts.values())} to {max(counts.values())} images each"
     return ", ".join(f"{label} {count}" for label, count in counts.items())
 

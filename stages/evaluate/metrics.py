@@ -1,5 +1,6 @@
 """Numbers about predictions: probabilities (N x C) against classes (N)."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,34 +74,56 @@ def roc_auc(found: Predictions) -> float | None:
     return float(roc_auc_score(found.truth, found.probabilities, multi_class="ovr"))
 
 
-def per_class(found: Predictions) -> dict[str, dict[str, float]]:
-    """Return precision, recall, F1 and the number of images of every class."""
+def top(found: Predictions, k: int) -> float:
+    """Return the share of images whose class is among the k most probable ones; the lower class first of equals."""
+    ranked = np.argsort(-found.probabilities, axis=1, kind="stable")[:, :k]
+    return float((ranked == found.truth[:, None]).any(1).mean())
+
+
+def per_class(found: Predictions) -> list[dict[str, Any]]:
+    """Return a row for every class: precision, recall, F1, number of images."""
     from sklearn.metrics import precision_recall_fscore_support
 
     classes = list(range(len(found.labels)))
     columns = precision_recall_fscore_support(found.truth, found.predicted, labels=classes, zero_division=0)
-    names = ("precision", "recall", "f1", "images")
-    return {
-        label: {name: round(float(column[number]), 6) for name, column in zip(names, columns, strict=True)}
-        for number, label in enumerate(found.labels)
-    }
+    return [
+        {"label": label, "precision": round(p, 6), "recall": round(r, 6), "f1": round(f, 6), "images": int(n)}
+        for label, p, r, f, n in zip(found.labels, *columns, strict=True)
+    ]
+
+
+def confusions(found: Predictions) -> list[dict[str, Any]]:
+    """Return a row for every pair of classes that was mistaken, the commonest first; `share` is of the actual class."""
+    pairs = Counter(zip(found.truth.tolist(), found.predicted.tolist(), strict=True))
+    images = Counter(found.truth.tolist())
+    wrong = sorted((pair for pair in pairs if pair[0] != pair[1]), key=lambda pair: (-pairs[pair], pair))
+    return [
+        {
+            "actual": found.labels[actual],
+            "predicted": found.labels[predicted],
+            "images": pairs[actual, predicted],
+            "share": round(pairs[actual, predicted] / images[actual], 6),
+        }
+        for actual, predicted in wrong
+    ]
 
 
 def summary(found: Predictions, bins: int) -> dict[str, Any]:
-    """Return every metric of a test, for metrics.json."""
+    """Return the metrics of a whole test, for metrics.json."""
     count = len(found.truth)
     correct = int((found.predicted == found.truth).sum())
     low, high = wilson(correct, count)
     majority = np.bincount(found.truth).max() / count
     auc = roc_auc(found)
+    several = {"top5_accuracy": round(top(found, 5), 6)} if len(found.labels) > 5 else {}
     return {
         "images": count,
         "accuracy": round(correct / count, 6),
         "accuracy_low": round(low, 6),
         "accuracy_high": round(high, 6),
+        **several,
         "majority_guess": round(float(majority), 6),
         "loss": round(log_loss(found), 6),
         "roc_auc": auc if auc is None else round(auc, 6),
         "ece": round(ece(calibration(found, bins)), 6),
-        "classes": per_class(found),
     }

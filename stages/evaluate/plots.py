@@ -1,21 +1,25 @@
 """Confusion matrix, ROC and calibration: as CSV for `dvc plots`, as PNG for people."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from stages.evaluate.metrics import Predictions, calibration
 from stages.files import atomic_file
 
 PICTURES = "pictures"
+FEW = 12  # classes whose counts are written into the confusion matrix
+CLASSES = ("label", "precision", "recall", "f1", "images")
+CONFUSIONS = ("actual", "predicted", "images", "share")
 
 
-def write_rows(path: Path, rows: Iterable[dict[str, Any]], names: list[str]) -> None:
+def write_rows(path: Path, rows: Iterable[dict[str, Any]], names: Sequence[str]) -> None:
     """Write rows as CSV."""
     with atomic_file(path) as scratch, scratch.open("w", newline="") as file:
         writer = csv.DictWriter(file, names, lineterminator="\n")
@@ -79,12 +83,13 @@ def draw_confusion(axes: Axes, found: Predictions) -> None:
     counts = np.zeros((classes, classes), dtype=int)
     np.add.at(counts, (found.truth, found.predicted), 1)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    faint = PowerNorm(1 if classes <= FEW else 0.5, 0, 1)  # among many classes single mistakes would not be seen
+    axes.imshow(shares, cmap="Blues", norm=faint)
     ticks = range(classes)
     axes.set_xticks(ticks, found.labels, rotation=90 if classes > 6 else 0)
     axes.set_yticks(ticks, found.labels)
     axes.set(xlabel="predicted", ylabel="actual")
-    if classes <= 12:
+    if classes <= FEW:
         for row, column in np.ndindex(classes, classes):
             ink = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink)

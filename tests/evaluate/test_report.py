@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from stages.evaluate.card import card, table
-from stages.evaluate.metrics import Predictions, summary
+from stages.evaluate.card import Findings, card, table
+from stages.evaluate.metrics import Predictions, confusions, per_class, summary
 from stages.evaluate.plots import PICTURES, write_plots
 from stages.evaluate.predictions import predict, write_mistakes, write_predictions
 from stages.preprocess.store import Store
@@ -43,16 +43,32 @@ def test_plots_for_dvc_and_for_people(tmp_path: Path) -> None:
         assert sum(row["actual"] == row["predicted"] for row in rows) == int((found.predicted == found.truth).sum())
 
 
+def findings(found: Predictions) -> Findings:
+    return Findings(summary(found, 10), per_class(found), confusions(found))
+
+
+def test_the_card_of_many_classes_counts_them_and_names_the_commonest_mistakes(trained: Path, prepared: Path) -> None:
+    labels = [f"breed_{number:03d}" for number in range(120)]
+    said = np.arange(240) % 120
+    said[3] = 7
+    result = findings(Predictions(np.eye(120)[said], np.arange(240) % 120, labels))
+    text = card(replace(describe(trained), labels=labels), result, Store(prepared).report)
+    assert "Tells 120 classes, from breed_000 to breed_119, apart" in text
+    assert "among the five most probable" in text
+    assert "| breed_003 | breed_007 | 1 | 50% |" in text
+    assert text.count("\n| breed_") == 121
+
+
 def test_a_card_says_what_is_drawn_and_how_sure_it_is() -> None:
     description = Description(
         name="m", plugins=[], labels=["cat", "dog"], size=48, resize="squash", dataset="pets", data="abc",
         config={"framework": "lightning", "network": {"name": "base_cnn"}, "lr": 0.1, "augment": {"hflip": 0.5}},
         trained={"parameters": 10, "best_val_accuracy": 0.5},
     )  # fmt: skip
-    metrics = summary(Predictions(np.eye(2)[[0, 1, 0]], np.array([0, 1, 1]), ["cat", "dog"]), 10)
+    result = findings(Predictions(np.eye(2)[[0, 1, 0]], np.array([0, 1, 1]), ["cat", "dog"]))
     dataset = {"source": "synthetic", "splits": {"test": {"cat": 1, "dog": 2}}, "dropped": [], "duplicates": 0}
     dataset["remarks"] = {"not JFIF": ["a.jpg", "b.jpg"]}
-    text = card(description, metrics, dataset | {"contradictory_labels": 0})
+    text = card(description, result, dataset | {"contradictory_labels": 0})
     for words in (
         "66.7%",
         "95 % interval",
@@ -60,6 +76,7 @@ def test_a_card_says_what_is_drawn_and_how_sure_it_is() -> None:
         "`augment.hflip` | `0.5`",
         "cat 1, dog 2",
         "2 have a remark: not JFIF",
+        "| dog | cat | 1 | 50% |",
     ):
         assert words in text
 
@@ -75,6 +92,6 @@ def test_the_card_of_a_search_shows_what_was_tried(trained: Path, prepared: Path
     found = {"strategy": "grid", "select": "max.val_accuracy", "winner": {"lr": 0.1}, "candidates": tried}
     of_search = replace(description, trained={**description.trained, "search": found})
     predictions, _ = predict(trained, Store(prepared).split("test"), 8)
-    text = card(of_search, summary(predictions, 5), Store(prepared).report)
+    text = card(of_search, findings(predictions), Store(prepared).report)
     assert "The best of 2 candidates by `max.val_accuracy`: `lr` 0.1." in text
     assert "| 0.2 | 80.0% | 0.3000 |" in text

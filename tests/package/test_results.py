@@ -23,7 +23,7 @@ from stages.train.model import Description, describe, save
 from tests.conftest import python, tree
 
 RESNET = {"name": "resnet50", "layer_size": 64, "dropout": 0.5}
-METRICS = {"images": 24, "accuracy": 0.75, "loss": 0.5, "roc_auc": None, "classes": {"cat": {}}}
+METRICS = {"images": 24, "accuracy": 0.75, "loss": 0.5, "roc_auc": None}
 
 
 @pytest.fixture
