@@ -70,7 +70,7 @@ function submitted(event) {
   const form = event.target;
   const shown = event.submitter?.querySelector("img");
   if (form === choose && input.files.length) look(input.files);
-  else send(form, new FormData(form, event.submitter), shown ? `the example ${shown.alt}` : "nothing");
+  else send(form, new FormData(form, event.submitter), shown ? `the example ${shown.alt}` : "your picture");
 }
 
 function holdsFiles(event) {

@@ -247,13 +247,14 @@ def test_a_second_picture_takes_the_place_of_the_first(visit: Visit) -> None:
     seen = page.evaluate_handle("""() => {
       const seen = [];
       const status = document.getElementById("status");
-      new MutationObserver(() => seen.push(status.textContent)).observe(status, {childList: true});
+      const note = () => seen.push(status.textContent, document.querySelectorAll(".problem").length);
+      new MutationObserver(note).observe(document.body, {childList: true, subtree: true});
       return seen;
     }""")
     hand_over(page, "drop", SECOND)
     expect(page.locator("#result .file")).to_have_text("b.jpg")
     expect(page.get_by_role("status")).to_have_text("Stopped looking at a.jpg.")
-    assert seen.json_value()[0] == "Stopped looking at a.jpg; looking at b.jpg."
+    assert seen.json_value() == ["Stopped looking at a.jpg; looking at b.jpg.", 0, "Stopped looking at a.jpg.", 0]
     release()
     page.wait_for_timeout(100)
     expect(page.locator("#result .file")).to_have_text("b.jpg")
