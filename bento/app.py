@@ -2,12 +2,13 @@
 
 from starlette.applications import Starlette
 
-from bento import nuclio, openapi, torchserve, v2
+from bento import nuclio, openapi, page, torchserve, v2
 from bento.protocol import Protocol
 
 
 def build() -> Starlette:
     """Return the application; the service sets `app.state.desk` when its worker starts."""
     protocols = [Protocol(module.PREFIX, module.ROUTES) for module in (v2, nuclio)]
-    routes = [*protocols, openapi.ROUTE, *torchserve.ROUTES, torchserve.LAST]
+    pages = page.Pages(page.PREFIX, page.ROUTES, page.ERRORS)
+    routes = [*protocols, pages, openapi.ROUTE, *torchserve.ROUTES, torchserve.LAST]
     return Starlette(routes=routes, exception_handlers=torchserve.ERRORS)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from bento.examples import read_examples
 from stages.preprocess.decode import MAX_PIXELS, Pixels, Undecodable, pixels
 
 Probabilities = npt.NDArray[np.float32]
@@ -21,6 +22,7 @@ class Model:
         self.contract: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         self.name: str = self.contract["name"]
         self.labels: list[str] = self.contract["labels"]
+        self.examples = read_examples(folder, self.contract.get("examples", []))
         self.max_pixels = max_pixels
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -39,24 +39,23 @@ async def broken(_: Request, __: Exception) -> Response:
 
 
 CODES = {Malformed: 400, Bloated: 413, Damaged: 400, Unknown: 415, NotAPicture: 415, TooLarge: 413, Undecodable: 400}
-ERRORS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
-    **dict.fromkeys((Busy, HTTPException, UnknownModel, *CODES), failed),
-    500: broken,
-}
+KNOWN = (Busy, HTTPException, UnknownModel, *CODES)
+Handlers = dict[Any, Callable[[Request, Exception], Awaitable[Response]]]
+ERRORS: Handlers = {**dict.fromkeys(KNOWN, failed), 500: broken}
 
 
 class Protocol(BaseRoute):
     """Everything under a prefix, even what is nobody's there; elsewhere only what a route takes, method and all."""
 
-    def __init__(self, prefix: str, routes: list[Route]) -> None:
+    def __init__(self, prefix: str, routes: list[Route], errors: Handlers = ERRORS) -> None:
         self.prefix = prefix
         self.elsewhere = [route for route in routes if not self.below(route.path)]
-        self.inner = Starlette(routes=routes, exception_handlers=ERRORS)
+        self.inner = Starlette(routes=routes, exception_handlers=errors)
         self.inner.router.redirect_slashes = False
 
     def below(self, path: str) -> bool:
         """Tell whether a path is the prefix or below it."""
-        return path == self.prefix or path.startswith(self.prefix + "/")
+        return path == self.prefix or path.startswith(self.prefix.rstrip("/") + "/")
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match what is this protocol's."""

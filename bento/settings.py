@@ -21,6 +21,7 @@ class Settings:
     max_images: int
     max_body_mb: float
     max_megapixels: float
+    sure: float
 
     @property
     def max_body(self) -> int:

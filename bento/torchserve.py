@@ -121,7 +121,7 @@ class Elsewhere(Route):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match all but BentoML's pages."""
         path = scope["path"]
-        own = path in ("/", "/docs.json") or path.startswith("/static_content/")
+        own = path in ("/", "/docs.json")
         return (Match.NONE, {}) if own else super().matches(scope)
 
 

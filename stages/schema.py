@@ -258,6 +258,7 @@ class Bento:
     max_images: int = key(least=1)
     max_body_mb: float = key(above=0)
     max_megapixels: float = key(above=0)
+    sure: float = key(least=0, most=1)
 
 
 @dataclass

@@ -142,11 +142,13 @@ def described(store: "Store", config: Train, best: dict[str, float], name: str =
 
 
 @pytest.fixture(scope="session")
-def package(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of packages that holds base_cnn as ONNX."""
+def package(prepared: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of packages that holds base_cnn as ONNX, with its examples."""
     from stages.files import write_json
     from stages.package.__main__ import contract
+    from stages.package.examples import write_examples
     from stages.package.onnx import export
+    from stages.preprocess.store import Store
     from stages.train.framework import framework
     from stages.train.model import describe
 
@@ -156,5 +158,7 @@ def package(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = framework("lightning").portable(trained, description)
     export(model, description.size, 20, folder / "base_cnn" / "model.onnx")
     config = tree().models["base_cnn"].package
-    write_json(folder / "base_cnn" / "model.json", contract(description, config, "onnx", "weights"))
+    store = Store(prepared)
+    examples = {"examples": write_examples(store.split("test"), store.labels, folder / "base_cnn")}
+    write_json(folder / "base_cnn" / "model.json", contract(description, config, "onnx", "weights") | examples)
     return folder

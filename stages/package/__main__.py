@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @door("package", picks="model")
 def main(job: Job) -> None:
     """Write model.onnx, model.json, parity.json and the formats of other servers; register the model."""
+    from stages.package.examples import write_examples
     from stages.package.export import export
     from stages.package.parity import chosen, refuse_drift
     from stages.package.register import register
@@ -29,13 +30,15 @@ def main(job: Job) -> None:
     store = Store(job.place.read(PREPARED, job.model.dataset))
     weights = sha256_file(trained / WEIGHTS)
     description = describe(trained)
-    images = chosen(store.split("test"), config.parity_images)
+    test = store.split("test")
+    images = chosen(test, config.parity_images)
     with job.place.write(PACKAGE, job.name) as folder:
         found = export(trained, description, config, images, folder)
         refuse_drift(job.name, found, config.parity)
         write_json(folder / "parity.json", {kind: parity.record for kind, parity in found.items()})
         content = sha256_file(folder / "model.onnx")
-        write_json(folder / "model.json", contract(description, config, content, weights))
+        examples = write_examples(test, store.labels, folder)
+        write_json(folder / "model.json", contract(description, config, content, weights) | {"examples": examples})
     package = job.place.root / PACKAGE.format(job.name)
     with continued(job, weights) as run:
         register(run, description, package, content, store.report["source"], images[:1])

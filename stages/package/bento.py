@@ -19,7 +19,7 @@ from stages.errors import UserError
 from stages.files import write_text
 from stages.place import PACKAGES
 
-REQUIREMENTS = ("bentoml", "numpy", "onnxruntime", "pillow", "python-multipart", "pyyaml", "starlette")
+REQUIREMENTS = ("bentoml", "jinja2", "numpy", "onnxruntime", "pillow", "python-multipart", "pyyaml", "starlette")
 CODE_FILES = ("stages/__init__.py", "stages/preprocess/__init__.py", "stages/preprocess/decode.py")
 NEVER = "1970-01-01T00:00:00+00:00"
 EVERYTHING = "bestiary"
@@ -47,7 +47,7 @@ def main(job: Job) -> None:
 
 
 def lay_out(context: Path, packages: Path, models: list[str], job: Job) -> None:
-    """Put what a Bento holds into a folder: the services, the code they need, their settings, ONNX files."""
+    """Put what a Bento holds into a folder: the services, the code they need, their settings, models with examples."""
     shutil.copytree(CODE / "bento", context / "bento", ignore=shutil.ignore_patterns("__pycache__"))
     for file in CODE_FILES:
         (context / file).parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +59,8 @@ def lay_out(context: Path, packages: Path, models: list[str], job: Job) -> None:
         target.mkdir(parents=True)
         for name in ("model.onnx", "model.json"):
             shutil.copyfile(packages / model / name, target / name)
+        if (packages / model / "examples").is_dir():
+            shutil.copytree(packages / model / "examples", target / "examples")
 
 
 def build(context: Path, name: str, service: str, folder: Path) -> None:

@@ -234,8 +234,8 @@ def test_of_several_models_one_must_be_named(path: str, status: int, several: Te
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_bentomls_page_stays_and_a_post_is_ours(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The application as BentoML mounts it, before its own page at `/`."""
+def test_the_page_and_a_post_share_the_root(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application as BentoML mounts it, before its own pages."""
     from bento import service
 
     monkeypatch.setattr(service, "FOLDER", package)
@@ -243,9 +243,14 @@ def test_bentomls_page_stays_and_a_post_is_ours(package: Path, monkeypatch: pyte
     with TestClient(app) as client:
         page = client.get("/")
         assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert 'action="/classify/base_cnn#result"' in page.text
         assert client.head("/").status_code == 200
         assert client.post("/", json=ONE).json() == client.post(WHERE, json=ONE).json()
         assert list(client.post("/", content=b"no").json()) == ["error"]
+        typed = client.post("/classify", files={"images": ("a.jpg", PICTURES[0])}).json()
+        twin = client.post("/classify/base_cnn", content=PICTURES[0]).json()["labels"]
+        assert {item["label"]: pytest.approx(item["probability"]) for item in twin} == typed[0]
+        assert "/classify" in client.get("/docs.json").json()["paths"]
 
 
 def test_more_pictures_than_allowed(client: TestClient, batches: list[int]) -> None:
