@@ -1,4 +1,4 @@
-"""What a model's user needs, without this project: results.csv, the weights, `prep_model.py`, the ONNX package."""
+"""What a model's user needs, without this project: results, epochs, weights, `prep_model.py`, the ONNX package."""
 
 import ast
 import csv
@@ -6,13 +6,24 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from stages.files import read_json
+from stages.files import read_json, write_json
 from stages.registry import NETWORKS, module_of, selected, source
+from stages.train.history import HISTORY
 from stages.train.model import WEIGHTS, Description
 
 PACKAGED = ("model.onnx", "model.json", "parity.json")
 SCRIPT = "prep_model.py"
 RESULTS = "results.csv"
+EPOCHS = "training_result.csv"
+METADATA = "metadata.json"
+COLUMNS = {  # the published names: what chose the epoch was called test there
+    "epoch": "epoch",
+    "train_loss": "train_loss",
+    "test_loss": "val_loss",
+    "train_accuracy": "train_accuracy",
+    "test_accuracy": "val_accuracy",
+}
+NOTE = f"test_loss and test_accuracy are of the validation split, which chose the epoch; {RESULTS} has the test split's"
 TORCH = "model_state_dict.pth"
 KERAS = "model.keras"
 
@@ -61,9 +72,25 @@ def write_results(folder: Path, model: Description, trained: Path, report: Path,
     else:
         write_state(trained / WEIGHTS, folder / TORCH)
     (folder / SCRIPT).write_text(script(model), encoding="utf-8")
-    write_row(folder / RESULTS, row(model, read_json(report / "metrics.json"), labels, KERAS if keras else TORCH))
+    write_rows(folder / RESULTS, [row(model, read_json(report / "metrics.json"), labels, KERAS if keras else TORCH)])
+    epochs = read_epochs(trained / HISTORY)
+    write_rows(folder / EPOCHS, epochs)
+    write_json(folder / METADATA, metadata(model, epochs))
     for name in PACKAGED:
         shutil.copyfile(package / name, folder / name)
+
+
+def read_epochs(history: Path) -> list[dict[str, float]]:
+    """Return the epochs of a training under their published names."""
+    with history.open(newline="", encoding="utf-8") as file:
+        return [{ours: float(row[name]) for ours, name in COLUMNS.items()} for row in csv.DictReader(file)]
+
+
+def metadata(model: Description, epochs: list[dict[str, float]]) -> dict[str, Any]:
+    """Return what metadata.json says: the arguments, the kept epoch and its accuracies."""
+    kept = epochs[int(model.trained["best_epoch"]) - 1]
+    accuracies = {f"best_epoch_{name}": kept[name] for name in ("train_accuracy", "test_accuracy")}
+    return {"arguments": model.config, "best_epoch": int(kept["epoch"]), **accuracies, "note": NOTE}
 
 
 def write_state(weights: Path, target: Path) -> None:
@@ -105,9 +132,9 @@ def row(model: Description, metrics: dict[str, Any], labels: dict[str, Any], fil
     return {**kept, **tested, **values, **options, **labels, "model_file": file}
 
 
-def write_row(path: Path, found: dict[str, Any]) -> None:
-    """Write a CSV of one row."""
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write a CSV with a header."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, found, lineterminator="\n")
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
-        writer.writerow(found)
+        writer.writerows(rows)

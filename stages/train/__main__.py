@@ -12,7 +12,7 @@ from stages.preprocess.store import Store
 from stages.tracking import Run
 from stages.train.candidates import best_of
 from stages.train.curves import draw_curves
-from stages.train.history import Row, Trained, write_history
+from stages.train.history import HISTORY, Row, Trained, write_history
 from stages.train.model import WEIGHTS, Description, save
 from stages.train.training import Training, checkpoints, clear, named
 from stages.train.weights import locate
@@ -75,14 +75,14 @@ def write(folder: Path, training: Training, trained: Trained, search: dict[str, 
         },
     )
     save(folder, training.framework.state(trained.network), description)
-    write_history(folder / "history.csv", trained.history)
+    write_history(folder / HISTORY, trained.history)
     draw_curves(folder / "curves.png", trained.history, trained.best, f"{job.name} on {job.model.dataset}")
 
 
 def record(run: Run, folder: Path) -> None:
     """Attach the curves, and name the run by its weights, so that later stages find it."""
     run.artifact(folder / "curves.png")
-    run.artifact(folder / "history.csv")
+    run.artifact(folder / HISTORY)
     run.tag("weights", sha256_file(folder / WEIGHTS))
 
 

@@ -13,6 +13,8 @@ from stages.files import atomic_file
 from stages.monitor import rank
 from stages.schema import Train
 
+HISTORY = "history.csv"
+
 Row = dict[str, float]
 Report = Callable[[Row], None]
 

@@ -19,6 +19,7 @@ from stages.files import sha256_file, write_json
 from stages.package.results import write_results
 from stages.place import Place
 from stages.train.framework import framework
+from stages.train.history import write_history
 from stages.train.model import Description, describe, save
 from tests.conftest import python, tree
 
@@ -40,6 +41,8 @@ def home(tmp_path: Path, trained: Path) -> Path:
     best = {"best_epoch": 1.0, "best_val_accuracy": 0.7, "best_val_loss": 0.6}
     description = replace(describe(trained), name="resnet50", config=described, trained=best)
     save(model, framework("lightning").state(network), description)
+    rows = [{"epoch": 1.0, "train_loss": 0.7, "train_accuracy": 0.6, "val_loss": 0.6, "val_accuracy": 0.7, "lr": 0.001}]
+    write_history(model / "history.csv", rows)
     report, package = (tmp_path / "artifacts" / name / "resnet50" for name in ("reports", "packages"))
     report.mkdir(parents=True)
     package.mkdir(parents=True)
@@ -54,6 +57,20 @@ def home(tmp_path: Path, trained: Path) -> Path:
 
 def job(home: Path, to: str) -> Job:
     return Job("publish", tree(f"models.resnet50.publish.to='{to}'"), "resnet50", Place(home, home))
+
+
+def test_epochs_and_arguments_have_their_published_names(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    model, report, package = (home / "artifacts" / name / "resnet50" for name in ("models", "reports", "packages"))
+    write_results(folder, describe(model), model, report, package, {})
+    with (folder / "training_result.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert list(row) == ["epoch", "train_loss", "test_loss", "train_accuracy", "test_accuracy"]
+    assert (row["test_loss"], row["test_accuracy"]) == ("0.6", "0.7"), "of the split that chooses the epoch"
+    found = json.loads((folder / "metadata.json").read_text())
+    assert (found["best_epoch"], found["best_epoch_test_accuracy"]) == (1, 0.7)
+    assert found["arguments"]["lr"] == 0.001
 
 
 def logits(home: Path, pixels: torch.Tensor) -> torch.Tensor:
