@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.data import CORES, epoch, packing
+from benchmarks.features import caching
 from benchmarks.keras_training import training
 from benchmarks.objects import downloading
 from benchmarks.searching import searching
@@ -31,6 +32,7 @@ def main() -> None:
             step(),
             *training(),
             downloading(),
+            *caching(),
             *searching(),
             inference(),
         ]

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.timing import Ratio, compare
@@ -55,11 +56,13 @@ def train(place: Place, config: Tree) -> None:
     main.task(Job("train", config, "resnet50", place))
 
 
-def prepare(root: Path) -> None:
-    """Draw and pack the pictures."""
+def prepare(root: Path, images: int = PICTURES.images, size: int = SIZE) -> Path:
+    """Draw and pack the pictures; return their folder."""
     folder = root / "data" / "prepared" / "kaggle"
     folder.mkdir(parents=True)
-    section = typed(compose([f"datasets.kaggle.preprocess.size={SIZE}"])).datasets["kaggle"].preprocess
-    rows = pack(kaggle.entries(kaggle.draw(root, PICTURES, 1), folder / "nested"), section, folder)
+    section = typed(compose([f"datasets.kaggle.preprocess.size={size}"])).datasets["kaggle"].preprocess
+    drawn = kaggle.draw(root, replace(PICTURES, images=images), 1)
+    rows = pack(kaggle.entries(drawn, folder / "nested"), section, folder)
     write_manifest(folder / "manifest.parquet", rows)
     write_json(folder / "report.json", report("kaggle", "synthetic", rows, section))
+    return folder

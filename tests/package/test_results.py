@@ -148,7 +148,7 @@ def test_a_folder_will_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
     publish.main.task(job(home, "published"))
     (folder,) = (home / "published").iterdir()
-    assert len(list(folder.iterdir())) == 7
+    assert len(list(folder.iterdir())) == 9
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""A frozen backbone's features, computed once, against the backbone in every epoch: ResNet-50, drawn pictures."""
+
+import os
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.searching import prepare
+from benchmarks.timing import Ratio, compare
+from stages.config import compose, typed
+from stages.preprocess.store import Store
+from stages.schema import Lightning
+from stages.train.lightning import fit
+
+PICTURES = 120
+SIZE = 96
+EPOCHS = 30
+
+
+def caching() -> list[Ratio]:
+    """Train the breeds' head for 30 epochs both ways, and for 60; without augmentation, and as published."""
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["DVC_ROOT"] = home
+        store = Store(prepare(Path(home), PICTURES, SIZE))
+        plain, published = config(p=0.0), config()
+        anew = replace(published, augment=replace(published.augment, views=0))
+        found = [
+            versus("head of a frozen backbone, 30 epochs, features cached vs not", store, plain, plain, "≥ 10", False),
+            versus("the same, ten augmented views vs augmented anew", store, published, anew, "reported", False),
+            versus("60 epochs with cached features vs 30", store, replace(plain, epochs=60), plain, "reported", True),
+        ]
+        del os.environ["DVC_ROOT"]
+    return found
+
+
+def config(**changes: float) -> Lightning:
+    """Return the breeds' training without weights from elsewhere."""
+    train = typed(compose(["models.breeds.train.weights=none"])).models["breeds"].train
+    assert isinstance(train, Lightning)
+    return replace(train, epochs=EPOCHS, augment=replace(train.augment, **changes))
+
+
+def versus(claim: str, store: Store, ours: Lightning, peer: Lightning, bar: str, cached: bool) -> Ratio:
+    """Compare two trainings that begin with an empty cache; the peer has none unless it is `cached`."""
+    unit = (PICTURES * EPOCHS, "images")
+    return compare(claim, lambda: train(store, ours, True), lambda: train(store, peer, cached), unit, bar, 1)
+
+
+def train(store: Store, chosen: Lightning, cached: bool) -> None:
+    """Train as the stage does."""
+    home = Path(os.environ["DVC_ROOT"])
+    for folder in ("data/cache", "scratch"):
+        shutil.rmtree(home / folder, ignore_errors=True)
+    prepared = fit.prepare(chosen, store, [])
+    shared = fit.shared
+    try:
+        if not cached:
+            fit.shared = lambda *_: None
+        fit.train(prepared, chosen, store, home / "scratch", lambda _: None)
+    finally:
+        fit.shared = shared
