@@ -1,12 +1,14 @@
 """Published archives, read in place: pictures are never unpacked into files, and no member's name is used as a path."""
 
+import io
 import shutil
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from stages.errors import UserError
 from stages.fetch.members import BLOCK, Members, Unreadable, inflate, opened, opener
@@ -126,6 +128,27 @@ def pack(target: Path, files: Iterable[tuple[str, bytes]]) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name, content in files:
             archive.writestr(stamped(name), content)
+
+
+def pack_tar(target: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write a tar, its folders included, whose bytes depend on nothing but names and contents."""
+    folders: set[PurePosixPath] = set()
+    with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in files:
+            for folder in reversed(PurePosixPath(name).parents[:-1]):
+                if folder not in folders:
+                    folders.add(folder)
+                    archive.addfile(described(f"{folder}/", 0))
+            archive.addfile(described(name, len(content)), io.BytesIO(content))
+
+
+def described(name: str, size: int) -> tarfile.TarInfo:
+    """Return a tar member's header, a folder's where the name ends in a slash."""
+    info = tarfile.TarInfo(name)
+    info.size = size
+    if name.endswith("/"):
+        info.type, info.mode = tarfile.DIRTYPE, 0o755
+    return info
 
 
 def pack_folder(folder: Path, target: Path) -> None:
