@@ -1,10 +1,12 @@
 """The two kinds of archive, zip and tar, behind one face: members by number, read in place, by several threads."""
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
 import shutil
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -15,9 +17,10 @@ from typing import Any, Protocol
 from stages.errors import UserError
 
 BLOCK = 2**20
-BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError)
-BROKEN_TAR = (tarfile.TarError, ValueError, OverflowError, EOFError)
-BROKEN_STREAM = (OSError, EOFError, zlib.error, lzma.LZMAError)
+BROKEN = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, RuntimeError,
+    ValueError, OverflowError, EOFError, OSError,
+)  # fmt: skip
 Opener = Callable[[Path], Any]
 OPENERS: dict[bytes, Opener] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 
@@ -59,7 +62,8 @@ class Zip:
             with self._file.open(self._file.infolist()[index]) as file:
                 while block := file.read(size):
                     yield block
-        except BROKEN_ZIP as error:
+        except BROKEN as error:
+            refuse_disk(error)
             raise Unreadable(f"damaged in the archive: {error}") from error
 
     def close(self) -> None:
@@ -136,12 +140,19 @@ def is_archive(path: Path) -> bool:
     return is_tar(path) or opener(path) is not None or zipfile.is_zipfile(path)
 
 
+def refuse_disk(error: Exception) -> None:
+    """Raise an error again that is the disk's and not that of the bytes: these lead to positions that no file has."""
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        raise error
+
+
 def opened(path: Path, shown: str) -> Members:
     """Open a zip or a tar, told apart by content; a UserError calls it by the name shown."""
     # A tar first: one that ends with a zip looks like that zip, which may have anything before it.
     try:
         return Tar(path) if is_tar(path) else Zip(path)
-    except BROKEN_TAR + BROKEN_ZIP as error:
+    except BROKEN as error:
+        refuse_disk(error)
         what = "a damaged tar" if is_tar(path) else "not a zip archive and no tar, or a damaged one"
         raise UserError(f"{shown}: {what} ({error}); fetch it again") from error
 
@@ -153,9 +164,8 @@ def inflate(path: Path, target: Path, shown: str) -> None:
     try:
         with opening(path) as source, target.open("wb") as file:
             shutil.copyfileobj(source, file, BLOCK)
-    except BROKEN_STREAM as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
+    except BROKEN as error:
+        refuse_disk(error)
         raise UserError(f"{shown}: damaged, or only a part of it ({error}); fetch it again") from error
     if not is_tar(target):
         raise UserError(f"{shown}: compressed, but there is no tar in it; allowed: zip, tar, tar.gz, tar.bz2, tar.xz")

@@ -12,6 +12,7 @@ from stages.files import read_json, write_json
 from stages.place import PREPARED, RAW
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report, sample_sheet
+from stages.preprocess.split import require_test
 from stages.preprocess.store import Store, write_manifest
 
 
@@ -25,6 +26,8 @@ def main(job: Job) -> None:
     with job.place.write(PREPARED, job.name) as folder:
         scratch = folder / "nested"
         entries = published.entries(raw / fetched["file"], scratch)
+        wanted = [entry.split for entry in entries if entry.label and not entry.unwanted]
+        require_test(wanted, config.split, f"datasets.{job.name}.preprocess.split")
         rows = pack(entries, config, folder)
         shutil.rmtree(scratch, ignore_errors=True)
         found = report(job.name, fetched["url"], rows, config)

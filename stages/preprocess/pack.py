@@ -20,7 +20,7 @@ from stages.fetch.members import Unreadable
 from stages.machine import cores
 from stages.parallel import ordered
 from stages.preprocess.decode import Pixels, Undecodable, fit, header, render
-from stages.preprocess.split import NAMES, UNLABELLED, assign, leaks, require_test
+from stages.preprocess.split import NAMES, UNLABELLED, assign, leaks
 from stages.preprocess.store import Writer
 from stages.schema import Preprocess
 
@@ -62,7 +62,6 @@ def pack(entries: list[Entry], config: Preprocess, folder: Path) -> list[dict[st
     """Write `<split>.npy` into the folder and return the manifest's rows, in the order of the archive."""
     labels = [None if entry.unwanted else entry.label for entry in entries]
     published = [None if entry.unwanted else entry.split for entry in entries]
-    require_test(published, config.split)
     workers = config.workers or cores()
     reader = Reader()
     with ThreadPoolExecutor(workers) as pool, progress() as bar, ExitStack() as stack:

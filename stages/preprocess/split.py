@@ -13,12 +13,12 @@ FIXED = ("test", "val")  # a published split that is not cut again; the first wi
 Published = Sequence[str | None]
 
 
-def require_test(published: Published, split: Split) -> None:
-    """Raise a UserError where there would be no test split."""
+def require_test(published: Published, split: Split, where: str) -> None:
+    """Raise a UserError where there would be no test split; `where` is the config key of the fractions."""
     if split.test == 0 and "test" not in published:
         raise UserError(
-            "preprocess.split.test: 0, and no test split is published; give every split a share: "
-            "split.train=0.8 split.val=0.1 split.test=0.1"
+            f"{where}.test: 0, and no test split is published; "
+            f"say {where}.train=0.8 {where}.val=0.1 {where}.test=0.1, or other shares"
         )
 
 
