@@ -1,7 +1,9 @@
 import io
 import json
+import os
 import re
 import shutil
+import signal
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -152,6 +154,13 @@ def test_a_list_of_something_else_is_named(value: object) -> None:
     savemat(file, {"other": value})
     with pytest.raises(UserError, match=r"no MATLAB file with a file_list"):
         file_list("test_list.mat", file.getvalue())
+
+
+def test_a_list_that_ends_the_process_that_reads_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SciPy's reader is compiled and does not survive all bytes."""
+    monkeypatch.setattr("scipy.io.loadmat", lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(UserError, match=r"train_list\.mat: no MATLAB file .*BrokenProcessPool"):
+        file_list("train_list.mat", saved(TRAIN))
 
 
 @pytest.mark.parametrize("paths", [[], PATHS[:1], PATHS])

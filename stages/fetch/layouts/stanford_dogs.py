@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from itertools import chain, groupby
 from operator import attrgetter
@@ -109,21 +110,27 @@ def matlab(members: Iterable[Member]) -> Iterator[tuple[str, bytes]]:
 
 
 def file_list(name: str, content: bytes) -> list[str]:
-    """Return the paths that a MATLAB file lists."""
-    from numpy import atleast_1d
-    from scipy.io import loadmat
-
+    """Return the paths that a MATLAB file lists; a process of its own reads it, as broken bytes may end that."""
     if len(content) > LARGEST_LIST:
         raise UserError(f"{name}: {len(content) / 2**20:.0f} MB, larger than {LARGEST_LIST >> 20}; is it a list?")
     try:
-        found = loadmat(io.BytesIO(content), variable_names=["file_list"], simplify_cells=True)
-        paths = atleast_1d(found["file_list"]).tolist()
+        with ProcessPoolExecutor(1) as process:
+            paths = process.submit(parsed, content).result()
     except Exception as error:  # the parser raises anything on broken bytes
         why = f"{type(error).__name__}: {first_line(error)}"
         raise UserError(f"{name}: no MATLAB file with a file_list ({why}); fetch lists.tar again") from error
     if not all(isinstance(path, str) for path in paths):
         raise UserError(f"{name}: its file_list is no list of paths; fetch lists.tar again")
     return [str(path).strip() for path in paths]
+
+
+def parsed(content: bytes) -> list[Any]:
+    """Return the elements of a MATLAB file's file_list."""
+    from numpy import atleast_1d
+    from scipy.io import loadmat
+
+    found = loadmat(io.BytesIO(content), variable_names=["file_list"], simplify_cells=True)
+    return list(atleast_1d(found["file_list"]).tolist())
 
 
 def companions(kept: Sequence[Entry], *, official_split: bool = True) -> list[tuple[str, bytes]]:
