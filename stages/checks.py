@@ -1,6 +1,7 @@
 """What must hold between the values of the tree, beyond each one's type; the first that does not is a UserError."""
 
 import math
+from pathlib import PurePosixPath
 from typing import Any
 
 from stages.errors import UserError, choose
@@ -41,6 +42,16 @@ def check_mirrors(tree: Tree) -> None:
         mirror = dataset.fetch.mirror
         if mirror is not None and not mirror.startswith(("s3://", "gs://")):
             raise UserError(f"datasets.{name}.fetch.mirror: {mirror!r} is no bucket; say s3://bucket/folder or gs://…")
+
+
+def check_parts(tree: Tree) -> None:
+    """Raise a UserError for a further file whose name is none, is there twice, or is that of the archive."""
+    for name, dataset in tree.datasets.items():
+        taken = ["fetch.json", PurePosixPath(dataset.fetch.url).name]
+        for part in dataset.fetch.parts:
+            if PurePosixPath(part).name != part or part.startswith(".") or part in taken:
+                raise UserError(f"datasets.{name}.fetch.parts: {part!r} is not allowed; say a file's name, each once")
+            taken.append(part)
 
 
 def check_batches(tree: Tree) -> None:
@@ -125,6 +136,7 @@ CHECKS = (
     check_splits,
     check_pictures,
     check_mirrors,
+    check_parts,
     check_batches,
     check_names,
     check_freezes,

@@ -30,6 +30,7 @@ class Synthetic:
     images: int = key(least=2)
     unlabelled: int = key(least=0)
     corrupt: int = key(least=0)
+    classes: int = key(least=2)
     smallest: int = key(least=32)
     largest: int = key(least=32)
 
@@ -42,6 +43,7 @@ class Fetch:
     code: str = MISSING
     url: str = MISSING
     also: list[str] = MISSING
+    parts: list[str] = field(default_factory=list)
     mirror: str | None = None
     sha256: str | None = key(None, length=64)
     limit: int | None = key(None, least=2)
@@ -55,7 +57,7 @@ class Split:
 
     train: float = key(above=0, most=1)
     val: float = key(above=0, most=1)
-    test: float = key(above=0, most=1)
+    test: float = key(least=0, most=1)
 
 
 @dataclass

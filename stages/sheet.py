@@ -23,8 +23,17 @@ def sheet(pictures: Sequence[tuple[npt.NDArray[np.uint8], str]], path: Path, col
     for number, (pixels, caption) in enumerate(pictures):
         x, y = GAP + number % columns * (TILE + GAP), GAP + number // columns * high
         page.paste(Image.fromarray(np.asarray(pixels)).resize((TILE, TILE)), (x, y))
-        pen.text((x + 2, y + TILE + 3), caption, fill=INK, font=font)
+        pen.text((x + 2, y + TILE + 3), fitting(caption, font), fill=INK, font=font)
     page.save(path)
+
+
+def fitting(caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Return a caption, cut to the width of a tile."""
+    if font.getlength(caption) <= TILE:
+        return caption
+    return next(
+        f"{caption[:end]}…" for end in range(len(caption), -1, -1) if font.getlength(caption[:end]) <= TILE - 12
+    )
 
 
 def captioned(picture: Image.Image, caption: str) -> Image.Image:

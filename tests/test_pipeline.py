@@ -27,7 +27,7 @@ from tests.conftest import ROOT, copy_project, encoded, environment, photo, pyth
 
 pytestmark = pytest.mark.slow
 
-DATASETS = ("kaggle", "petimages", "s3_csv")
+DATASETS = ("kaggle", "petimages", "s3_csv", "stanford_dogs", "folder")
 MODELS = ("base_cnn", "resnet50", "vgg19", "xception")
 STAGES = {
     "compose", "bento",
@@ -111,6 +111,8 @@ def test_every_documented_output_is_there(built: Path) -> None:
         "artifacts/packages/vgg19/vgg19.mar",
         "artifacts/packages/resnet50/resnet50.mar",
         "data/raw/s3_csv/s3_images.csv",
+        "data/raw/stanford_dogs/lists.tar",
+        "data/prepared/stanford_dogs/breed_to_class_id.json",
         "artifacts/packages/base_cnn/triton/onnx/base_cnn/config.pbtxt",
         "artifacts/packages/xception/model.keras",
         "artifacts/packages/xception/triton/onnx/xception/1/model.onnx",
@@ -434,7 +436,7 @@ def test_training_goes_on_when_mlflow_is_down(branch: Path) -> None:
 def test_the_table_lists_every_model(built: Path) -> None:
     found = json.loads(python("-m", "stages.list", "--json", cwd=built).stdout)
     assert [row["dataset"] for row in found["datasets"]] == list(DATASETS)
-    assert all(sum(row["splits"].values()) >= 80 and row["prepared"] for row in found["datasets"])
+    assert all(sum(row["splits"].values()) >= 60 and row["prepared"] for row in found["datasets"])
     assert [row["model"] for row in found["models"]] == list(MODELS)
     for row in found["models"]:
         assert row["serve"] == f"bentoml serve bento.service:{row['model']}"

@@ -137,6 +137,8 @@ def limits(model: Description, metrics: dict[str, Any], dataset: dict[str, Any])
     ]
     if dataset["source"] == "synthetic":
         lines.insert(0, "**It was trained on drawings: it shows that the pipeline works, and knows no photograph.**")
+    if dataset.get("caveat"):
+        lines.append(dataset["caveat"])
     if dataset["contradictory_labels"]:
         lines.append("Some training pictures are labelled in contradiction.")
     return "\n".join(f"- {line}" for line in lines)

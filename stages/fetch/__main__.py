@@ -1,6 +1,8 @@
 """`python -m stages.fetch dataset=NAME`: the published archive, or a drawn one in its layout, checked and recorded."""
 
+import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,6 +11,7 @@ from stages.door import Job, door
 from stages.fetch import archive
 from stages.fetch.download import is_remote, public
 from stages.fetch.layout import Layout, layout
+from stages.fetch.members import Unreadable
 from stages.fetch.origin import bring
 from stages.fetch.subset import Labelled, subset
 from stages.files import sha256_file, write_json
@@ -26,15 +29,11 @@ def main(job: Job) -> None:
     with job.place.write(RAW, job.name) as folder:
         file = bring(fetch, published, folder)
         file = (collected if published.tabular else limited)(fetch, published, file, folder)
-        size = file.stat().st_size
-        record = {
-            "file": file.name,
-            "bytes": size,
-            "sha256": sha256_file(file),
-            "url": public(fetch.url),
-        }
-        write_json(folder / "fetch.json", record)
-    console.print(f"fetched {job.name}: {record['file']}, {size / 2**20:.1f} MB")
+        record = {"file": file.name, **described(file), "url": public(fetch.url)}
+        parts = {name: described(folder / name) for name in fetch.parts if (folder / name).exists()}
+        write_json(folder / "fetch.json", record | ({"parts": parts} if parts else {}))
+        size = sum(item.stat().st_size for item in (file, *(folder / name for name in parts)))
+    console.print(f"fetched {job.name}: {', '.join([file.name, *parts])}, {size / 2**20:.1f} MB")
 
 
 def collected(fetch: Fetch, published: Layout, file: Path, folder: Path) -> Path:
@@ -54,26 +53,31 @@ def limited(fetch: Fetch, published: Layout, file: Path, folder: Path) -> Path:
     scratch = folder / "nested"
     entries = published.entries(file, scratch)
     if fetch.limit is not None:
-        reader = archive.Reader()
-        kept = chosen(entries, fetch)
+        kept = chosen([entry for entry in entries if not entry.unwanted], fetch)
         repacked = folder / f"limit-{fetch.limit}.zip"
-        archive.pack(repacked, readable(reader, kept))
+        archive.pack(repacked, contents(published, kept))
         file.unlink()
         file = repacked
-    for nested in scratch.glob("*.zip"):
-        nested.unlink()
-    if scratch.exists():
-        scratch.rmdir()
+    shutil.rmtree(scratch, ignore_errors=True)
     return file
 
 
-def readable(reader: archive.Reader, entries: list[archive.Entry]) -> Iterator[tuple[str, bytes]]:
-    """Yield path and bytes of entries; one that is damaged is named and left out."""
-    for entry in entries:
-        try:
-            yield entry.path, reader.read(entry)
-        except archive.Unreadable as error:
-            console.print(f"left out {entry.path}: {error}", markup=False)
+def contents(published: Layout, entries: list[archive.Entry]) -> Iterator[tuple[str, bytes]]:
+    """Yield path and bytes of entries, and of what goes with them; one that is damaged is named and left out."""
+    kept = []
+    with closing(archive.Reader()) as reader:
+        for entry in entries:
+            try:
+                yield entry.path, reader.read(entry)
+                kept.append(entry)
+            except Unreadable as error:
+                console.print(f"left out {entry.path}: {error}", markup=False)
+    yield from published.companions(kept)
+
+
+def described(file: Path) -> dict[str, int | str]:
+    """Return how long a file is, and its hash."""
+    return {"bytes": file.stat().st_size, "sha256": sha256_file(file)}
 
 
 if __name__ == "__main__":

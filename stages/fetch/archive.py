@@ -1,21 +1,27 @@
 """Published archives, read in place: pictures are never unpacked into files, and no member's name is used as a path."""
 
+import io
 import shutil
+import tarfile
+import threading
 import zipfile
-import zlib
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from stages.errors import UserError
+from stages.fetch.members import BLOCK, Members, Unreadable, inflate, opened, opener
 
 LARGEST_MEMBER = 64 * 2**20
-DAMAGE = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError)
+NESTED = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+DEEPEST = 3  # archives within archives
+ABSENT = -1  # the index of a picture that is published, but not in the archive
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture in an archive: where it lies, its published path, its label (None: not labelled).
+    """One picture in an archive: where it lies, its published path, label (None: not labelled) and split, if any.
 
     `remark` is what its layout finds wrong with it; an `unwanted` picture is dropped for that.
     """
@@ -26,76 +32,123 @@ class Entry:
     label: str | None
     remark: str | None = None
     unwanted: bool = False
-
-
-class Unreadable(Exception):
-    """A member that cannot be read; the message says why."""
+    split: str | None = None
 
 
 class Reader:
-    """Reads entries' bytes; opens each archive once. Threads may share it, as ZipFile locks each access."""
+    """Reads entries' bytes; opens each archive once. Threads may share it."""
 
     def __init__(self) -> None:
-        self._open: dict[Path, zipfile.ZipFile] = {}
+        self._open: dict[Path, Members] = {}
+        self._lock = threading.Lock()
 
     def read(self, entry: Entry) -> bytes:
         """Return the bytes of an entry, or raise Unreadable."""
-        archive, info = self._find(entry)
-        if info.file_size > LARGEST_MEMBER:
-            raise Unreadable(f"{info.file_size / 2**20:.0f} MB, larger than {LARGEST_MEMBER >> 20}")
-        try:
-            return archive.read(info)
-        except DAMAGE as error:
-            raise Unreadable(f"damaged in the archive: {error}") from error
+        if entry.index == ABSENT:
+            raise Unreadable("not in the archive")
+        members = self._find(entry)
+        size = members.size(entry.index)
+        if size > LARGEST_MEMBER:
+            raise Unreadable(f"{size / 2**20:.0f} MB, larger than {LARGEST_MEMBER >> 20}")
+        return b"".join(members.blocks(entry.index))
 
     def start(self, entry: Entry, count: int) -> bytes:
         """Return the first bytes of an entry, fewer where it is shorter or damaged."""
-        archive, info = self._find(entry)
-        try:
-            with archive.open(info) as file:
-                return file.read(count)
-        except DAMAGE:
-            return b""
+        with closing(self._find(entry).blocks(entry.index, count)) as blocks:
+            try:
+                return next(blocks, b"")
+            except Unreadable:
+                return b""
 
     def close(self) -> None:
         """Close the archives."""
-        for archive in self._open.values():
-            archive.close()
+        for members in self._open.values():
+            members.close()
 
-    def _find(self, entry: Entry) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
-        archive = self._open.get(entry.archive)
-        if archive is None:
-            archive = self._open[entry.archive] = zipfile.ZipFile(entry.archive)
-        return archive, archive.infolist()[entry.index]
+    def _find(self, entry: Entry) -> Members:
+        with self._lock:
+            if entry.archive not in self._open:
+                self._open[entry.archive] = opened(entry.archive, entry.archive.name)
+            return self._open[entry.archive]
 
 
 def names(archive: Path) -> list[tuple[int, str]]:
-    """Return (index, name) of every file in a zip."""
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            return [(index, info.filename) for index, info in enumerate(opened.infolist()) if not info.is_dir()]
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{archive}: not a zip archive, or a damaged one ({error}); fetch it again") from error
+    """Return (index, name) of every file in a zip or a tar that is not compressed."""
+    with closing(opened(archive, str(archive))) as members:
+        return members.names
 
 
-def expand(archive: Path, scratch: Path) -> list[Path]:
-    """Return the archive and the archives inside it, which are copied to scratch under names of our own."""
-    found = [archive]
-    for index, name in names(archive):
-        if name.lower().endswith(".zip"):
-            inner = scratch / f"{index}.zip"
-            scratch.mkdir(parents=True, exist_ok=True)
-            with zipfile.ZipFile(archive) as opened, inner.open("wb") as file:
-                shutil.copyfileobj(opened.open(opened.infolist()[index]), file, 2**20)
-            found.append(inner)
+def walk(archive: Path, scratch: Path) -> list[tuple[Path, int, str]]:
+    """Return (archive, index, name) of every file in an archive and in those inside it.
+
+    What cannot be read in place, an inner archive or a compressed tar, is copied to scratch under names of our own.
+    """
+    found: list[tuple[Path, int, str]] = []
+    waiting = [(archive, str(archive), 0)]
+    for copies, (path, shown, depth) in enumerate(waiting):
+        plain = uncompressed(path, shown, scratch / f"{copies}.tar", keep=depth == 0)
+        with closing(opened(plain, shown)) as members:
+            found += [(plain, index, name) for index, name in members.names]
+            inner = [(index, name) for index, name in members.names if is_nested(name)] if depth < DEEPEST else []
+            for index, name in inner:
+                copy = scratch / f"{len(waiting)}.archive"
+                copy_out(members, index, copy, f"{shown}: {name}")
+                waiting.append((copy, f"{archive}: {name}", depth + 1))
     return found
+
+
+def uncompressed(path: Path, shown: str, target: Path, keep: bool) -> Path:
+    """Return the archive itself, or where it is compressed what it holds, at target."""
+    if opener(path) is None:
+        return path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    inflate(path, target, shown)
+    if not keep:
+        path.unlink()
+    return target
+
+
+def is_nested(name: str) -> bool:
+    """Return whether a member's name is that of an archive; hidden files, as macOS adds them, are none."""
+    return name.lower().endswith(NESTED) and not name.rpartition("/")[2].startswith(".")
+
+
+def copy_out(members: Members, index: int, target: Path, shown: str) -> None:
+    """Write one member to a file, a block at a time."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with target.open("wb") as file:
+            file.writelines(members.blocks(index))
+    except Unreadable as error:
+        raise UserError(f"{shown}: {error}; fetch it again") from error
 
 
 def pack(target: Path, files: Iterable[tuple[str, bytes]]) -> None:
     """Write an uncompressed zip whose bytes depend on nothing but names and contents."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name, content in files:
-            archive.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), content)
+            archive.writestr(stamped(name), content)
+
+
+def pack_tar(target: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write a tar, its folders included, whose bytes depend on nothing but names and contents."""
+    folders: set[PurePosixPath] = set()
+    with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in files:
+            for folder in reversed(PurePosixPath(name).parents[:-1]):
+                if folder not in folders:
+                    folders.add(folder)
+                    archive.addfile(described(f"{folder}/", 0))
+            archive.addfile(described(name, len(content)), io.BytesIO(content))
+
+
+def described(name: str, size: int) -> tarfile.TarInfo:
+    """Return a tar member's header, a folder's where the name ends in a slash."""
+    info = tarfile.TarInfo(name)
+    info.size = size
+    if name.endswith("/"):
+        info.type, info.mode = tarfile.DIRTYPE, 0o755
+    return info
 
 
 def pack_folder(folder: Path, target: Path) -> None:
@@ -103,4 +156,14 @@ def pack_folder(folder: Path, target: Path) -> None:
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     if not files:
         raise UserError(f"{folder}: the folder is empty")
-    pack(target, ((file.relative_to(folder).as_posix(), file.read_bytes()) for file in files))
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for file in files:
+            info = stamped(file.relative_to(folder).as_posix())
+            info.file_size = file.stat().st_size
+            with file.open("rb") as source, archive.open(info, "w") as member:
+                shutil.copyfileobj(source, member, BLOCK)
+
+
+def stamped(name: str) -> zipfile.ZipInfo:
+    """Return a zip member's description without a time."""
+    return zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))

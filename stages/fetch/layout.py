@@ -12,6 +12,7 @@ from stages.fetch.archive import Entry
 from stages.registry import LAYOUT, load, selected
 from stages.schema import Synthetic
 
+SYNTHETIC = "synthetic"
 Choose = Callable[[Sequence[Any]], list[Any]]
 
 
@@ -28,12 +29,34 @@ class Layout:
         """Whether it is a table, whose pictures have to be collected."""
         return hasattr(self.module, "collect")
 
+    @property
+    def kind(self) -> str | None:
+        """What a class is called ("breed"), where preprocess shall write the classes' numbers for others to read."""
+        return getattr(self.module, "CLASS", None)
+
+    @property
+    def caveat(self) -> str | None:
+        """What the published pictures are not good for."""
+        return getattr(self.module, "CAVEAT", None)
+
     def entries(self, raw: Path, scratch: Path) -> list[Entry]:
-        """Return every picture of an archive, or raise a UserError where none is labelled."""
+        """Return every picture of an archive, or raise a UserError where there are not two classes."""
         found: list[Entry] = self.module.entries(raw, scratch, **self._keys(self.module.entries))
         if not any(entry.label for entry in found):
             expected = self.module.EXPECTED
             raise UserError(f"{raw.name}: no labelled picture in it; layout {self.name} expects {expected}")
+        classes = {entry.label for entry in found if entry.label and not entry.unwanted}
+        if len(classes) == 1:
+            raise UserError(
+                f"{raw.name}: every labelled picture in it is of class {classes.pop()!r}; a classifier needs two"
+            )
+        return found
+
+    def companions(self, kept: Sequence[Entry]) -> list[tuple[str, bytes]]:
+        """Return name and bytes of what an archive of these entries needs beside pictures."""
+        if not hasattr(self.module, "companions"):
+            return []
+        found: list[tuple[str, bytes]] = self.module.companions(kept, **self._keys(self.module.companions))
         return found
 
     def check(self, published: Path, scratch: Path) -> None:

@@ -7,7 +7,7 @@ from stages.config import project
 from stages.console import console
 from stages.errors import UserError
 from stages.fetch import archive, bucket, download
-from stages.fetch.layout import Layout
+from stages.fetch.layout import SYNTHETIC, Layout
 from stages.schema import Fetch
 
 CACHE = "data/cache"
@@ -15,11 +15,22 @@ CACHE = "data/cache"
 
 def bring(fetch: Fetch, published: Layout, folder: Path) -> Path:
     """Return the archive in the folder: drawn, downloaded, copied, or packed from a folder of files."""
-    if fetch.url == "synthetic":
+    if fetch.url == SYNTHETIC:
         return published.draw(folder, fetch.synthetic, fetch.seed)
     if fetch.mirror is not None:
         return mirrored(fetch, published, folder)
-    return published_file(fetch, folder)
+    file = published_file(fetch, folder)
+    for name in parts(fetch):
+        published_part(fetch, name, folder)
+    return file
+
+
+def parts(fetch: Fetch) -> list[str]:
+    """Return the names of the further files to fetch: none where a folder, which holds them, is or was packed."""
+    if download.is_remote(fetch.url):
+        return fetch.parts
+    path = on_disk(fetch.url)
+    return [] if path.is_dir() or not (path.exists() or path.suffix) else fetch.parts
 
 
 def published_file(fetch: Fetch, folder: Path) -> Path:
@@ -27,6 +38,17 @@ def published_file(fetch: Fetch, folder: Path) -> Path:
     if not download.is_remote(fetch.url):
         return local(fetch, folder)
     return remote([fetch.url, *(sibling(fetch.url, name) for name in fetch.also)], fetch.sha256, folder)
+
+
+def published_part(fetch: Fetch, name: str, folder: Path) -> Path:
+    """Return a further file, brought from beside the archive."""
+    if download.is_remote(fetch.url):
+        return remote([sibling(fetch.url, name)], None, folder)
+    path = on_disk(fetch.url).parent / name
+    if not path.is_file():
+        raise UserError(f"fetch.parts: no file {path}; place it there, or take {name} out of parts if it is not needed")
+    download.copy(path, folder / name)
+    return folder / name
 
 
 def sibling(url: str, name: str) -> str:
@@ -49,20 +71,31 @@ def address(folder: str, url: str) -> str:
 
 
 def mirrored(fetch: Fetch, published: Layout, folder: Path) -> Path:
-    """Return the archive from the mirror; where it is not there yet, check it and put it there first."""
+    """Return the archive from the mirror, parts too; what is not there yet is checked and put there first."""
     there = address(str(fetch.mirror), fetch.url)
-    if not bucket.exists(there):
+    missing: list[tuple[Path, str]] = []
+    if bucket.exists(there):
+        file = remote([there], fetch.sha256, folder)
+    else:
         file = published_file(fetch, folder)
+        missing.append((file, there))
+    for name in parts(fetch):
+        there = f"{str(fetch.mirror).rstrip('/')}/{name}"
+        if bucket.exists(there):
+            remote([there], None, folder)
+        else:
+            missing.append((published_part(fetch, name, folder), there))
+    if missing:
         published.check(file, folder / "nested")
-        bucket.upload(file, there)
-        console.print(f"mirrored {file.name} at {download.public(there)}", markup=False)
-        return file
-    return remote([there], fetch.sha256, folder)
+    for part, there in missing:
+        bucket.upload(part, there)
+        console.print(f"mirrored {part.name} at {download.public(there)}", markup=False)
+    return file
 
 
 def local(fetch: Fetch, folder: Path) -> Path:
     """Copy a local archive, or pack a local folder; relative paths start at the project."""
-    path = project() / Path(urlsplit(fetch.url).path if fetch.url.startswith("file://") else fetch.url)
+    path = on_disk(fetch.url)
     if path.is_dir():
         target = folder / f"{path.name}.zip"
         archive.pack_folder(path, target)
@@ -75,3 +108,8 @@ def local(fetch: Fetch, folder: Path) -> Path:
         )
     download.verify(target, fetch.sha256, str(path))
     return target
+
+
+def on_disk(url: str) -> Path:
+    """Return the path that a URL of this disk names; relative ones start at the project."""
+    return project() / Path(urlsplit(url).path if url.startswith("file://") else url)

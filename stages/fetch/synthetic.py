@@ -11,6 +11,7 @@ from colorsys import hsv_to_rgb
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -24,6 +25,13 @@ Colour = tuple[int, int, int]
 Box = tuple[float, float, float, float]
 
 
+class Sitter(Protocol):
+    """Whoever has a portrait."""
+
+    def portrait(self, rng: np.random.Generator) -> Image.Image:
+        """Draw head and shoulders, upright and facing the viewer, on a transparent canvas."""
+
+
 @dataclass(frozen=True)
 class Animal:
     """What tells one kind from another."""
@@ -33,12 +41,17 @@ class Animal:
     snout: float
     whiskers: bool
 
+    def portrait(self, rng: np.random.Generator) -> Image.Image:
+        """Draw head and shoulders, upright and facing the viewer, on a transparent canvas."""
+        return portrait(rng, self)
+
 
 CAT = Animal("cat", ears="pointed", snout=0.16, whiskers=True)
 DOG = Animal("dog", ears="floppy", snout=0.36, whiskers=False)
+FOX = Animal("fox", ears="pointed", snout=0.36, whiskers=False)
 
 
-def drawings(animals: Sequence[Animal], spec: Synthetic, seed: int) -> Iterator[bytes]:
+def drawings(animals: Sequence[Sitter], spec: Synthetic, seed: int) -> Iterator[bytes]:
     """Yield one JPEG for each animal, drawn on all cores, in order."""
     jobs = [(animal, spec.smallest, spec.largest, seed, number) for number, animal in enumerate(animals)]
     with ProcessPoolExecutor() as pool:
@@ -52,7 +65,7 @@ def broken(number: int, sample: bytes) -> bytes:
     ]
 
 
-def photograph(job: tuple[Animal, int, int, int, int]) -> bytes:
+def photograph(job: tuple[Sitter, int, int, int, int]) -> bytes:
     """Draw one animal on a background and encode it as JPEG."""
     animal, smallest, largest, seed, number = job
     rng = np.random.default_rng((seed, number))
@@ -60,7 +73,7 @@ def photograph(job: tuple[Animal, int, int, int, int]) -> bytes:
     shortest = max(smallest, int(longest * rng.uniform(0.6, 1)))
     size = (longest, shortest) if rng.random() < 0.7 else (shortest, longest)
     picture = scenery(rng, size)
-    figure = pose(rng, portrait(rng, animal), min(size))
+    figure = pose(rng, animal.portrait(rng), min(size))
     place = [int(rng.uniform(-0.08, 1.08) * (whole - part)) for whole, part in zip(size, figure.size, strict=True)]
     picture.paste(figure, (place[0], place[1]), figure)
     picture = develop(rng, picture)

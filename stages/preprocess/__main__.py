@@ -1,16 +1,18 @@
 """`python -m stages.preprocess dataset=NAME`: decode, resize, split and pack a fetched dataset."""
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 from stages.console import console
 from stages.door import Job, door
 from stages.errors import UserError
-from stages.fetch.layout import layout
+from stages.fetch.layout import SYNTHETIC, layout
 from stages.files import read_json, write_json
 from stages.place import PREPARED, RAW
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report, sample_sheet
+from stages.preprocess.split import require_test
 from stages.preprocess.store import Store, write_manifest
 
 
@@ -24,15 +26,27 @@ def main(job: Job) -> None:
     with job.place.write(PREPARED, job.name) as folder:
         scratch = folder / "nested"
         entries = published.entries(raw / fetched["file"], scratch)
+        wanted = [entry.split for entry in entries if entry.label and not entry.unwanted]
+        require_test(wanted, config.split, f"datasets.{job.name}.preprocess.split")
         rows = pack(entries, config, folder)
         shutil.rmtree(scratch, ignore_errors=True)
         found = report(job.name, fetched["url"], rows, config)
         if not found["splits"]["train"]:
             raise UserError(f"{job.name}: not one of {len(rows)} pictures could be decoded for training")
         write_manifest(folder / "manifest.parquet", rows)
+        if published.caveat and fetched["url"] != SYNTHETIC:
+            found["caveat"] = published.caveat
+        if published.kind:
+            write_classes(folder, published.kind, found["labels"])
         write_json(folder / "report.json", found)
         sample_sheet(Store(folder), folder / "samples.png")
     tell(job.name, found)
+
+
+def write_classes(folder: Path, kind: str, labels: list[str]) -> None:
+    """Write which number a class has, and which class a number."""
+    write_json(folder / f"{kind}_to_class_id.json", {label: number for number, label in enumerate(labels)})
+    write_json(folder / f"class_id_to_{kind}.json", {str(number): label for number, label in enumerate(labels)})
 
 
 def tell(name: str, found: dict[str, Any]) -> None:

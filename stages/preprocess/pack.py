@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from stages.console import progress
-from stages.fetch.archive import Entry, Reader, Unreadable
+from stages.fetch.archive import Entry, Reader
+from stages.fetch.members import Unreadable
 from stages.machine import cores
 from stages.parallel import ordered
 from stages.preprocess.decode import Pixels, Undecodable, fit, header, render
-from stages.preprocess.split import NAMES, UNLABELLED, assign
+from stages.preprocess.split import NAMES, UNLABELLED, assign, leaks
 from stages.preprocess.store import Writer
 from stages.schema import Preprocess
 
@@ -59,6 +60,8 @@ def picture(reader: Reader, size: int, resize: str, entry: Entry) -> Picture:
 
 def pack(entries: list[Entry], config: Preprocess, folder: Path) -> list[dict[str, Any]]:
     """Write `<split>.npy` into the folder and return the manifest's rows, in the order of the archive."""
+    labels = [None if entry.unwanted else entry.label for entry in entries]
+    published = [None if entry.unwanted else entry.split for entry in entries]
     workers = config.workers or cores()
     reader = Reader()
     with ThreadPoolExecutor(workers) as pool, progress() as bar, ExitStack() as stack:
@@ -70,11 +73,19 @@ def pack(entries: list[Entry], config: Preprocess, folder: Path) -> list[dict[st
                 bar.advance(task)
 
         hashed = list(watched("hashing", partial(digest, reader)))
-        splits = assign([sha or "" for sha in hashed], [entry.label for entry in entries], config.split, config.seed)
-        names = (*NAMES, *([UNLABELLED] if UNLABELLED in splits else []))
+        digests = [sha or "" for sha in hashed]
+        splits = assign(digests, labels, config.split, config.seed, published)
+        unlabelled = any(entry.label is None and not entry.unwanted for entry in entries)
+        names = (*NAMES, *([UNLABELLED] if unlabelled else []))
         writers = {name: stack.enter_context(Writer(folder / f"{name}.npy", config.size)) for name in names}
         found = watched("packing", partial(picture, reader, config.size, config.resize))
-        return [write(*item, writers) for item in zip(found, entries, splits, hashed, strict=True)]
+        kept = map(without, found, leaks(digests, labels, published))
+        return [write(*item, writers) for item in zip(kept, entries, splits, hashed, strict=True)]
+
+
+def without(found: Picture, leak: str | None) -> Picture:
+    """Return a picture, or that it is dropped because it leaks into another split."""
+    return found if leak is None or found.pixels is None else Picture(None, dropped=leak)
 
 
 def write(found: Picture, entry: Entry, split: str, sha256: str | None, writers: dict[str, Writer]) -> dict[str, Any]:

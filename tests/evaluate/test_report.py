@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from stages.evaluate.card import Findings, card, table
+from stages.evaluate.card import Findings, card, limits, table
 from stages.evaluate.metrics import Predictions, confusions, per_class, summary
 from stages.evaluate.plots import PICTURES, write_plots
 from stages.evaluate.predictions import predict, write_mistakes, write_predictions
@@ -79,6 +79,12 @@ def test_a_card_says_what_is_drawn_and_how_sure_it_is() -> None:
         "| dog | cat | 1 | 50% |",
     ):
         assert words in text
+
+
+def test_a_card_holds_the_caveat_of_its_dataset(trained: Path, prepared: Path) -> None:
+    found, metrics = Store(prepared).report, {"images": 12}
+    assert "optimistic" not in limits(describe(trained), metrics, found)
+    assert "- They are optimistic." in limits(describe(trained), metrics, found | {"caveat": "They are optimistic."})
 
 
 def test_a_table_keeps_its_columns() -> None:

@@ -12,8 +12,9 @@ from stages.errors import UserError
 from stages.fetch import origin
 from stages.fetch.bucket import exists
 from stages.fetch.layout import layout
-from stages.fetch.layouts import petimages
+from stages.fetch.layouts import petimages, stanford_dogs
 from stages.schema import Fetch, Synthetic
+from tests.conftest import tree
 
 SPEC = Synthetic(images=4, unlabelled=0, corrupt=0, smallest=48, largest=64)
 PUBLISHED = layout({"name": "petimages"}, [])
@@ -98,3 +99,59 @@ def test_what_is_no_such_archive_is_not_mirrored(
 
 def test_a_folder_is_kept_under_the_name_it_is_packed_under() -> None:
     assert origin.address("s3://b/d/", "/home/me/PetImages") == "s3://b/d/PetImages.zip"
+
+
+DOGS = layout({"name": "stanford_dogs"}, [])
+
+
+def dogs(url: str, bucket: str | None, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Bring Stanford's two archives as a project at this place would; return the folder."""
+    monkeypatch.setattr(origin, "project", lambda: project)
+    folder = project / "raw"
+    folder.mkdir(parents=True)
+    config = Fetch(layout={"name": "stanford_dogs"}, url=url, also=[], parts=["lists.tar"], mirror=bucket)
+    assert origin.bring(config, DOGS, folder).name == "images.tar"
+    return folder
+
+
+@pytest.fixture
+def kennel(site: tuple[str, list[str]], tmp_path: Path) -> str:
+    """Serve drawn dogs and their lists; return the address of the pictures."""
+    spec = Synthetic(images=8, unlabelled=0, corrupt=0, classes=2, smallest=48, largest=64)
+    (tmp_path / "dogs").mkdir()
+    stanford_dogs.draw(tmp_path / "dogs", spec, seed=1)
+    Site.files = {f"/d/{file.name}": file.read_bytes() for file in (tmp_path / "dogs").glob("*.tar")}
+    return f"{site[0]}/d/images.tar"
+
+
+def test_parts_come_from_beside_the_archive(kennel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = dogs(kennel, None, tmp_path / "http", monkeypatch)
+    here = dogs(str(tmp_path / "dogs" / "images.tar"), None, tmp_path / "disk", monkeypatch)
+    assert Site.asked == ["/d/images.tar", "/d/lists.tar"]
+    for name in ("images.tar", "lists.tar"):
+        assert (there / name).read_bytes() == (here / name).read_bytes() == Site.files[f"/d/{name}"]
+
+
+def test_a_part_that_is_not_there_is_named(kennel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    del Site.files["/d/lists.tar"]
+    with pytest.raises(UserError, match=r"/d/lists\.tar: not found"):
+        dogs(kennel, None, tmp_path / "http", monkeypatch)
+    (tmp_path / "dogs" / "lists.tar").unlink()
+    with pytest.raises(UserError, match=r"fetch\.parts: no file .*lists\.tar; place it there, or take lists\.tar out"):
+        dogs(str(tmp_path / "dogs" / "images.tar"), None, tmp_path / "disk", monkeypatch)
+
+
+def test_parts_are_mirrored_too(bucket: str, kennel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = dogs(kennel, bucket, tmp_path / "one", monkeypatch)
+    assert exists(f"{bucket}/images.tar")
+    assert exists(f"{bucket}/lists.tar")
+    Site.files.clear()
+    second = dogs(kennel, bucket, tmp_path / "two", monkeypatch)
+    assert Site.asked == ["/d/images.tar", "/d/lists.tar"], "the second project asks the bucket alone"
+    assert (second / "lists.tar").read_bytes() == (first / "lists.tar").read_bytes()
+
+
+@pytest.mark.parametrize("parts", ["[../lists.tar]", "[lists.tar,lists.tar]", "[images.tar]", "[fetch.json]", "[.x]"])
+def test_a_part_is_a_plain_name_of_its_own(parts: str) -> None:
+    with pytest.raises(UserError, match=r"datasets\.stanford_dogs\.fetch\.parts: .* is not allowed"):
+        tree("datasets.stanford_dogs.fetch.url=/d/images.tar", f"datasets.stanford_dogs.fetch.parts={parts}")

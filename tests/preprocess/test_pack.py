@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from stages.errors import UserError
-from stages.fetch.archive import Reader
+from stages.fetch.archive import Entry, Reader
 from stages.fetch.archive import pack as pack_zip
 from stages.fetch.layouts import kaggle
 from stages.files import sha256_file
@@ -99,3 +100,56 @@ def test_the_fingerprint_follows_the_content(prepared: Path) -> None:
 def test_the_sample_sheet_is_a_picture(prepared: Path, tmp_path: Path) -> None:
     sample_sheet(Store(prepared), tmp_path / "samples.png")
     assert (tmp_path / "samples.png").stat().st_size > 10_000
+
+
+def test_what_leaks_into_a_published_split_is_dropped_and_named(tmp_path: Path) -> None:
+    files = [(f"{n}.png", encoded(photo(20, 20, n))) for n in range(12)]
+    pack_zip(tmp_path / "raw.zip", [*files, ("copy.png", files[11][1]), ("empty.png", b""), ("void.png", b"")])
+    published = ["train"] * 8 + ["test"] * 4 + ["train", "train", "test"]
+    entries = [
+        Entry(tmp_path / "raw.zip", index, name, "cat", split=split)
+        for (index, (name, split)) in enumerate(
+            zip([*(name for name, _ in files), "copy.png", "empty.png", "void.png"], published, strict=True)
+        )
+    ]
+    config = tree("datasets.stanford_dogs.preprocess.size=16").datasets["stanford_dogs"].preprocess
+    found = report("dogs", "here", pack(entries, config, tmp_path), config)
+    dropped = {item["path"]: item["why"] for item in found["dropped"]}
+    reason = "identical to a picture of the test split"
+    assert dropped == {"copy.png": reason, "empty.png": "empty", "void.png": "empty"}
+    assert found["splits"] == {"train": {"cat": 7}, "val": {"cat": 1}, "test": {"cat": 4}, "unlabelled": {}}
+    assert found["duplicates"] == 0
+
+
+def test_unwanted_pictures_take_no_place_in_a_split(tmp_path: Path) -> None:
+    pack_zip(tmp_path / "raw.zip", [(f"{n}.png", encoded(photo(20, 20, n))) for n in range(20)])
+    entries = [
+        Entry(tmp_path / "raw.zip", n, f"{n}.png", "cat", remark="no" if n % 2 else None, unwanted=bool(n % 2))
+        for n in range(20)
+    ]
+    config = tree("datasets.kaggle.preprocess.size=16").datasets["kaggle"].preprocess
+    found = report("pets", "here", pack(entries, config, tmp_path), config)
+    assert [sum(found["splits"][name].values()) for name in ("train", "val", "test")] == [5, 2, 3]
+    assert not (tmp_path / "unlabelled.npy").exists()
+
+
+SIZES = {"portrait": (60, 200), "landscape": (500, 375), "tiny": (7, 5), "large": (1600, 1200), "thin": (300, 2)}
+
+
+@pytest.mark.parametrize("resize", ["letterbox", "squash"])
+def test_a_service_sees_the_pixels_that_training_saw(resize: str, tmp_path: Path) -> None:
+    from bento.model import Model
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = {name: encoded(photo(*size), "JPEG") for name, size in SIZES.items()}
+    files |= {"rotated": encoded(photo(400, 200), "JPEG", exif=exif), "clear": encoded(photo(90, 40).convert("LA"))}
+    pack_zip(tmp_path / "raw.zip", [(f"train/cat.{n}.jpg", content) for n, content in enumerate(files.values())])
+    config = tree("datasets.stanford_dogs.preprocess.size=64").datasets["stanford_dogs"].preprocess
+    config.resize, config.split.test = resize, 0.1
+    rows = pack(kaggle.entries(tmp_path / "raw.zip", tmp_path), config, tmp_path)
+    service = Model.__new__(Model)
+    service.contract, service.max_pixels = {"size": config.size, "resize": resize}, 25_000_000
+    for row, (name, content) in zip(rows, files.items(), strict=True):
+        stored = np.load(tmp_path / f"{row['split']}.npy")[row["row"]]
+        assert stored.tobytes() == service.decode(content).tobytes(), name

@@ -4,7 +4,7 @@ import re
 from itertools import chain
 from pathlib import Path
 
-from stages.fetch.archive import Entry, expand, names, pack
+from stages.fetch.archive import Entry, pack, walk
 from stages.fetch.synthetic import CAT, DOG, broken, drawings, photograph
 from stages.schema import Synthetic
 
@@ -16,13 +16,12 @@ UNLABELLED = re.compile(r"(?:^|/)\d+\.jpe?g$", re.IGNORECASE)
 def entries(raw: Path, scratch: Path) -> list[Entry]:
     """Return every picture of the archive at `raw`, in the order of the archive."""
     found = []
-    for archive in expand(raw, scratch):
-        for index, name in names(archive):
-            labelled = LABELLED.search(name)
-            if labelled:
-                found.append(Entry(archive, index, name, labelled[1].lower()))
-            elif UNLABELLED.search(name):
-                found.append(Entry(archive, index, name, None))
+    for archive, index, name in walk(raw, scratch):
+        labelled = LABELLED.search(name)
+        if labelled:
+            found.append(Entry(archive, index, name, labelled[1].lower()))
+        elif UNLABELLED.search(name):
+            found.append(Entry(archive, index, name, None))
     return found
 
 

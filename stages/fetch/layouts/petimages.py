@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from stages.fetch.archive import Entry, Reader, names, pack
+from stages.fetch.archive import Entry, Reader, pack, walk
 from stages.fetch.synthetic import CAT, DOG, broken, drawings, photograph
 from stages.schema import Synthetic
 
@@ -17,14 +17,14 @@ LABELLED = re.compile(r"(?:^|/)(cat|dog)/[^/]+\.jpe?g$", re.IGNORECASE)
 NOT_JFIF = 'no "JFIF" in its first 10 bytes'
 
 
-def entries(raw: Path, scratch: Path, *, strict_jfif: bool = False) -> list[Entry]:  # noqa: ARG001
+def entries(raw: Path, scratch: Path, *, strict_jfif: bool = False) -> list[Entry]:
     """Return every picture of the archive at `raw`; those that are not JFIF are remarked, or dropped if strict."""
     found = []
     with closing(Reader()) as reader:
-        for index, name in names(raw):
+        for archive, index, name in walk(raw, scratch):
             labelled = LABELLED.search(name)
             if labelled:
-                entry = Entry(raw, index, name, labelled[1].lower())
+                entry = Entry(archive, index, name, labelled[1].lower())
                 lacking = b"JFIF" not in reader.start(entry, 10)
                 found.append(replace(entry, remark=NOT_JFIF, unwanted=strict_jfif) if lacking else entry)
     return found

@@ -146,7 +146,8 @@ def fetch(chosen: Sequence[Item], places: Sequence[str], root: Path, workers: in
 def draw(folder: Path, spec: Synthetic, seed: int) -> Path:
     """Draw cats and dogs as objects on this disk, a few of them broken; return the table that names them."""
     pets = [(CAT, DOG)[number % 2] for number in range(spec.images + spec.corrupt)]
-    home = f"{DRAWN}/{fingerprint([asdict(spec), seed])}"
+    drawn = {name: value for name, value in asdict(spec).items() if name != "classes"}
+    home = f"{DRAWN}/{fingerprint([drawn, seed])}"
     sample = photograph((CAT, spec.smallest, spec.largest, seed, spec.images))
     faulty = (broken(number, sample) for number in range(spec.corrupt))
     pictures = [*drawings(pets[: spec.images], spec, seed), *faulty]

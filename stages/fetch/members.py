@@ -1,0 +1,171 @@
+"""The two kinds of archive, zip and tar, behind one face: members by number, read in place, by several threads."""
+
+import bz2
+import errno
+import gzip
+import lzma
+import os
+import shutil
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from stages.errors import UserError
+
+BLOCK = 2**20
+BROKEN = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, RuntimeError,
+    ValueError, OverflowError, EOFError, OSError,
+)  # fmt: skip
+Opener = Callable[[Path], Any]
+OPENERS: dict[bytes, Opener] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+
+
+class Unreadable(Exception):
+    """A member that cannot be read; the message says why."""
+
+
+class Members(Protocol):
+    """An archive, opened."""
+
+    names: list[tuple[int, str]]
+    """(index, name) of every file."""
+
+    def size(self, index: int) -> int:
+        """Return how long a member is, bytes."""
+
+    def blocks(self, index: int, size: int = BLOCK) -> Generator[bytes, None, None]:
+        """Yield a member's bytes, `size` at a time; raise Unreadable where it is damaged."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+class Zip:
+    """A zip; ZipFile locks each access."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = zipfile.ZipFile(path)
+        self.names = [(index, info.filename) for index, info in enumerate(self._file.infolist()) if not info.is_dir()]
+
+    def size(self, index: int) -> int:
+        """Return how long a member is, bytes."""
+        return self._file.infolist()[index].file_size
+
+    def blocks(self, index: int, size: int = BLOCK) -> Generator[bytes, None, None]:
+        """Yield a member's bytes, `size` at a time; raise Unreadable where it is damaged."""
+        try:
+            with self._file.open(self._file.infolist()[index]) as file:
+                while block := file.read(size):
+                    yield block
+        except BROKEN as error:
+            refuse_disk(error)
+            raise Unreadable(f"damaged in the archive: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Tar:
+    """A tar that is not compressed; its headers are read once, its members by position. Links and devices are none."""
+
+    def __init__(self, path: Path) -> None:
+        self._spans = list(spans(path))
+        self.names = [(index, name) for index, (name, _, _) in enumerate(self._spans)]
+        self._file = path.open("rb")
+
+    def size(self, index: int) -> int:
+        """Return how long a member is, bytes."""
+        return self._spans[index][2]
+
+    def blocks(self, index: int, size: int = BLOCK) -> Generator[bytes, None, None]:
+        """Yield a member's bytes, `size` at a time; raise Unreadable where it is cut short."""
+        _, start, length = self._spans[index]
+        end = start + length
+        while start < end:
+            block = os.pread(self._file.fileno(), min(size, end - start), start)
+            if not block:
+                raise Unreadable(f"cut short in the archive: {end - start} of {length} bytes are missing")
+            start += len(block)
+            yield block
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def spans(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield name, start and length of every plain file in a tar; raise TarError where it does not end as a tar ends."""
+    with tarfile.open(path, "r:", encoding="utf-8", errors="replace") as archive:
+        before = -1
+        for info in archive:
+            if archive.offset <= before:
+                raise tarfile.ReadError("its members overlap")
+            before = archive.offset
+            if info.isreg() and not info.issparse():
+                yield info.name, info.offset_data, info.size
+        end = archive.offset
+    with path.open("rb") as file:
+        file.seek(end)
+        last = file.read(tarfile.BLOCKSIZE)
+    if last != tarfile.NUL * tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("a broken header" if last else "it ends without an end mark")
+
+
+def is_tar(path: Path) -> bool:
+    """Return whether a file begins with a tar's header."""
+    with path.open("rb") as file:
+        head = file.read(tarfile.BLOCKSIZE)
+    try:
+        tarfile.TarInfo.frombuf(head, "utf-8", "replace")
+    except tarfile.TarError:
+        return False
+    return True
+
+
+def opener(path: Path) -> Opener | None:
+    """Return what opens a compressed file, None where it is not compressed."""
+    with path.open("rb") as file:
+        head = file.read(max(map(len, OPENERS)))
+    return next((found for magic, found in OPENERS.items() if head.startswith(magic)), None)
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether a file is, by its content, a zip, a tar, or compressed."""
+    return is_tar(path) or opener(path) is not None or zipfile.is_zipfile(path)
+
+
+def refuse_disk(error: Exception) -> None:
+    """Raise an error again that is the disk's and not that of the bytes: these lead to positions that no file has."""
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        raise error
+
+
+def opened(path: Path, shown: str) -> Members:
+    """Open a zip or a tar, told apart by content; a UserError calls it by the name shown."""
+    # A tar first: one that ends with a zip looks like that zip, which may have anything before it.
+    try:
+        return Tar(path) if is_tar(path) else Zip(path)
+    except BROKEN as error:
+        refuse_disk(error)
+        what = "a damaged tar" if is_tar(path) else "not a zip archive and no tar, or a damaged one"
+        raise UserError(f"{shown}: {what} ({error}); fetch it again") from error
+
+
+def inflate(path: Path, target: Path, shown: str) -> None:
+    """Write what a compressed tar holds; a UserError calls it by the name shown."""
+    opening = opener(path)
+    assert opening is not None
+    try:
+        with opening(path) as source, target.open("wb") as file:
+            shutil.copyfileobj(source, file, BLOCK)
+    except BROKEN as error:
+        refuse_disk(error)
+        raise UserError(f"{shown}: damaged, or only a part of it ({error}); fetch it again") from error
+    if not is_tar(target):
+        raise UserError(f"{shown}: compressed, but there is no tar in it; allowed: zip, tar, tar.gz, tar.bz2, tar.xz")

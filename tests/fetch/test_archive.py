@@ -1,0 +1,202 @@
+import bz2
+import contextlib
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.errors import UserError
+from stages.fetch import archive as archives
+from stages.fetch.archive import LARGEST_MEMBER, Entry, Reader, names, pack, pack_folder, pack_tar, walk
+from stages.fetch.members import Unreadable, is_archive
+
+FILES = [("a/1.jpg", b"one"), ("a/2.jpg", b""), ("../../b/3.jpg", b"three" * 1000), ("/abs/4.jpg", b"four")]
+COMPRESSED = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
+def tarred(files: list[tuple[str, bytes]]) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as opened:
+        for name, content in files:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            opened.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
+def zipped(files: list[tuple[str, bytes]]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as opened:
+        for name, content in files:
+            opened.writestr(name, content)
+    return file.getvalue()
+
+
+def placed(folder: Path, content: bytes, name: str = "raw.bin") -> Path:
+    """Write an archive under a name that does not tell its kind."""
+    file = folder / name
+    file.write_bytes(content)
+    return file
+
+
+def contents(raw: Path, scratch: Path) -> list[tuple[str, bytes]]:
+    reader = Reader()
+    return [(name, reader.read(Entry(archive, index, name, None))) for archive, index, name in walk(raw, scratch)]
+
+
+@pytest.mark.parametrize("make", [tarred, zipped])
+def test_a_plain_archive_is_read_in_place_whatever_its_name(
+    make: Callable[[list[tuple[str, bytes]]], bytes], tmp_path: Path
+) -> None:
+    raw = placed(tmp_path, make(FILES))
+    assert contents(raw, tmp_path / "scratch") == FILES
+    assert [name for _, name in names(raw)] == [name for name, _ in FILES]
+    reader = Reader()
+    assert [reader.start(Entry(raw, index, "", None), 3) for index in range(4)] == [b"one", b"", b"thr", b"fou"]
+    assert list(tmp_path.iterdir()) == [raw], "nothing is unpacked, whatever a member is called"
+    reader.close()
+
+
+@pytest.mark.parametrize("kind", COMPRESSED)
+def test_a_compressed_tar_is_unpacked_to_scratch_under_a_name_of_our_own(kind: str, tmp_path: Path) -> None:
+    raw = placed(tmp_path, COMPRESSED[kind](tarred(FILES)))
+    assert contents(raw, tmp_path / "scratch") == FILES
+    assert [file.name for file in (tmp_path / "scratch").iterdir()] == ["0.tar"]
+    assert is_archive(raw)
+
+
+@pytest.mark.parametrize("inner", [tarred(FILES), zipped(FILES), gzip.compress(tarred(FILES))])
+@pytest.mark.parametrize("outer", [tarred, zipped])
+def test_archives_in_archives_are_found_three_deep(
+    outer: Callable[[list[tuple[str, bytes]]], bytes], inner: bytes, tmp_path: Path
+) -> None:
+    deep = outer([("../deep.tgz", inner), ("0.jpg", b"zero")])
+    raw = placed(tmp_path, outer([("x/middle.zip", deep), ("._hidden.zip", b"macOS adds these")]))
+    found = dict(contents(raw, tmp_path / "scratch"))
+    assert found.items() >= {**dict(FILES), "0.jpg": b"zero"}.items()
+    assert {file.suffix for file in (tmp_path / "scratch").iterdir()} <= {".archive", ".tar"}
+    assert {file.name for file in tmp_path.iterdir()} == {"raw.bin", "scratch"}
+
+
+def test_a_tar_that_ends_with_a_zip_is_a_tar(tmp_path: Path) -> None:
+    raw = placed(tmp_path, tarred([("1.jpg", b"one"), ("lists.zip", zipped([("2.jpg", b"two")]))]))
+    assert zipfile.is_zipfile(raw), "the trap: a zip may have anything before it"
+    assert [name for name, _ in contents(raw, tmp_path / "s")] == ["1.jpg", "lists.zip", "2.jpg"]
+
+
+def test_only_plain_files_count(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as opened:
+        kinds = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.REGTYPE)
+        for number, kind in enumerate(kinds):
+            info = tarfile.TarInfo(f"{number}.jpg")
+            info.type, info.linkname = kind, "/etc/passwd"
+            opened.addfile(info)
+    assert [name for _, name in names(placed(tmp_path, file.getvalue()))] == ["5.jpg"]
+
+
+def test_a_name_that_is_not_utf8_can_be_written_down(tmp_path: Path) -> None:
+    raw = placed(tmp_path, tarred([("Xé.jpg", b"")]).replace("é".encode(), b"\xff\xfe"))
+    content = bytearray(raw.read_bytes())
+    content[148:156] = b"%06o\0 " % (sum(content[:148]) + 256 + sum(content[156:512]))
+    raw.write_bytes(content)
+    ((_, name),) = names(raw)
+    assert name.encode().startswith(b"X")
+
+
+@pytest.mark.parametrize("cut", [100, 512, 700, 1024, 2560, 7000, -10240])
+def test_a_truncated_tar_is_named_and_to_be_fetched_again(cut: int, tmp_path: Path) -> None:
+    raw = placed(tmp_path, tarred(FILES)[:cut])
+    with pytest.raises(UserError, match=r"raw\.bin: .*fetch it again"):
+        walk(raw, tmp_path)
+
+
+@pytest.mark.parametrize("kind", COMPRESSED)
+@pytest.mark.parametrize("part", [0.3, 0.9])
+def test_a_truncated_download_of_a_compressed_tar_is_named(kind: str, part: float, tmp_path: Path) -> None:
+    content = COMPRESSED[kind](tarred([("1.jpg", bytes(range(256)) * 400)]))
+    raw = placed(tmp_path, content[: int(len(content) * part)])
+    with pytest.raises(UserError, match=r"raw\.bin: damaged, or only a part of it .*fetch it again"):
+        walk(raw, tmp_path / "scratch")
+
+
+def test_what_is_compressed_but_no_tar_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no tar in it; allowed: zip, tar, tar\.gz"):
+        walk(placed(tmp_path, gzip.compress(b"a,b\n1,2\n")), tmp_path / "scratch")
+
+
+def test_a_broken_archive_inside_is_called_by_both_names(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"raw\.bin: in/train\.zip: not a zip archive"):
+        walk(placed(tmp_path, zipped([("in/train.zip", b"<html>log in</html>")])), tmp_path / "scratch")
+
+
+def test_a_member_that_was_cut_short_since_is_unreadable_not_fatal(tmp_path: Path) -> None:
+    raw = placed(tmp_path, tarred([("1.jpg", bytes(5000)), ("2.jpg", bytes(5000))]))
+    reader = Reader()
+    one, two = (Entry(raw, index, "", None) for index in range(2))
+    assert len(reader.read(two)) == 5000
+    raw.write_bytes(raw.read_bytes()[:7000])
+    assert len(reader.read(one)) == 5000
+    with pytest.raises(Unreadable, match="cut short in the archive: 4144 of 5000 bytes are missing"):
+        reader.read(two)
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    raw = placed(tmp_path, tarred([("1.jpg", bytes(LARGEST_MEMBER + 1))]))
+    with pytest.raises(Unreadable, match="larger than 64"):
+        Reader().read(Entry(raw, 0, "1.jpg", None))
+
+
+def test_what_is_published_but_absent_is_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="not in the archive"):
+        Reader().read(Entry(placed(tmp_path, zipped(FILES)), archives.ABSENT, "5.jpg", None))
+
+
+@pytest.mark.parametrize("make", [tarred, zipped])
+def test_threads_share_a_reader(make: Callable[[list[tuple[str, bytes]]], bytes], tmp_path: Path) -> None:
+    files = [(f"{number}.jpg", str(number).encode() * 3000) for number in range(60)]
+    raw, reader = placed(tmp_path, make(files)), Reader()
+    entries = [Entry(raw, index, name, None) for index, (name, _) in enumerate(files)] * 5
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(reader.read, entries)) == [content for _, content in files] * 5
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_bytes_do_worse_than_a_clear_error(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    make = data.draw(st.sampled_from([tarred, zipped]))
+    hurt = bytearray(make(FILES[:2]))
+    for _ in range(data.draw(st.integers(1, 8))):
+        hurt[data.draw(st.integers(0, min(len(hurt), 2048) - 1))] = data.draw(st.integers(0, 255))
+    folder = tmp_path_factory.mktemp("hurt")
+    reader = Reader()
+    with contextlib.suppress(UserError, Unreadable):
+        for archive, index, name in walk(placed(folder, bytes(hurt)), folder / "scratch"):
+            reader.read(Entry(archive, index, name, None))
+
+
+def test_a_packed_tar_depends_on_nothing_but_names_and_contents(tmp_path: Path) -> None:
+    pack_tar(tmp_path / "a.tar", [("Images/x/1.jpg", b"1"), ("Images/x/2.jpg", b"2"), ("Images/y/1.jpg", b"3")])
+    with tarfile.open(tmp_path / "a.tar") as opened:
+        found = opened.getmembers()
+    assert [info.name for info in found] == [
+        "Images", "Images/x", "Images/x/1.jpg", "Images/x/2.jpg", "Images/y", "Images/y/1.jpg",
+    ]  # fmt: skip
+    assert {(info.mtime, info.uid, info.gid, info.uname) for info in found} == {(0, 0, 0, "")}
+
+
+def test_a_folder_is_packed_as_its_files_would_be(tmp_path: Path) -> None:
+    for name, content in (("b/2.jpg", b"two" * 10**6), ("a.jpg", b"one")):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(content)
+    pack_folder(tmp_path / "in", tmp_path / "one.zip")
+    pack(tmp_path / "two.zip", [("a.jpg", b"one"), ("b/2.jpg", b"two" * 10**6)])
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
