@@ -3,8 +3,11 @@
 import os
 import shutil
 import tempfile
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from benchmarks.searching import prepare
 from benchmarks.timing import Ratio, compare
@@ -34,7 +37,7 @@ def caching() -> list[Ratio]:
     return found
 
 
-def config(**changes: float) -> Lightning:
+def config(**changes: Any) -> Lightning:
     """Return the breeds' training without weights from elsewhere."""
     train = typed(compose(["models.breeds.train.weights=none"])).models["breeds"].train
     assert isinstance(train, Lightning)
@@ -53,10 +56,5 @@ def train(store: Store, chosen: Lightning, cached: bool) -> None:
     for folder in ("data/cache", "scratch"):
         shutil.rmtree(home / folder, ignore_errors=True)
     prepared = fit.prepare(chosen, store, [])
-    shared = fit.shared
-    try:
-        if not cached:
-            fit.shared = lambda *_: None
+    with nullcontext() if cached else patch("stages.train.lightning.fit.shared", lambda *_: None):
         fit.train(prepared, chosen, store, home / "scratch", lambda _: None)
-    finally:
-        fit.shared = shared
