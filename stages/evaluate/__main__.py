@@ -10,6 +10,8 @@ from stages.place import MODEL, PREPARED, REPORT
 from stages.preprocess.store import Store
 from stages.tracking import Run, continued
 
+NOTE = 8000  # characters; MLflow cuts a longer one, with a warning
+
 
 @door("evaluate", picks="model")
 def main(job: Job) -> None:
@@ -47,10 +49,15 @@ def record(run: Run, metrics: dict[str, Any], folder: Path) -> None:
     """Add the test's numbers and pictures to the run that trained the model."""
     numbers = {f"test_{name}": value for name, value in metrics.items() if isinstance(value, float)}
     run.metrics(numbers)
-    run.tag("mlflow.note.content", (folder / "card.md").read_text(encoding="utf-8"))
+    run.tag("mlflow.note.content", note((folder / "card.md").read_text(encoding="utf-8")))
     tables = (folder / name for name in ("card.md", "metrics.json", "classes.csv", "confusions.csv"))
     for file in (*tables, *sorted((folder / "pictures").iterdir())):
         run.artifact(file, "test")
+
+
+def note(card: str) -> str:
+    """Return as much of a card as MLflow shows with a run, whole lines."""
+    return card if len(card) <= NOTE else card[:NOTE].rpartition("\n")[0]
 
 
 if __name__ == "__main__":

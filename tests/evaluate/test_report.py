@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
+from stages.evaluate.__main__ import note
 from stages.evaluate.card import Findings, card, limits, table
 from stages.evaluate.metrics import Predictions, confusions, per_class, summary
 from stages.evaluate.plots import PICTURES, write_plots
@@ -101,3 +102,10 @@ def test_the_card_of_a_search_shows_what_was_tried(trained: Path, prepared: Path
     text = card(of_search, findings(predictions), Store(prepared).report)
     assert "The best of 2 candidates by `max.val_accuracy`: `lr` 0.1." in text
     assert "| 0.2 | 80.0% | 0.3000 |" in text
+
+
+def test_a_note_is_no_longer_than_mlflow_allows() -> None:
+    assert note("short") == "short"
+    long = note("| a line |\n" * 1000)
+    assert len(long) <= 8000
+    assert long.endswith("| a line |")
