@@ -141,7 +141,7 @@ def suggest(item: dict[str, Any] | None) -> None:
         commands = [
             (f"python -m stages.predict model={name} IMAGE …", "label your own pictures"),
             (item["serve"], f"then: curl -X POST http://localhost:3000/predictions/{name} -T IMAGE"),
-            ("make serve", "all of them, by TorchServe's protocol and the Open Inference Protocol"),
+            ("make serve", "all of them; then http://localhost:3000 has a page for each to drop pictures on"),
             ("make ui", "curves, confusion matrices, model cards, the champion models"),
         ]
     console.print("\nTry next:", style="bold")

@@ -78,7 +78,7 @@ def test_wrong_values_are_answered(override: str, message: str) -> None:
         (["models.base_cnn.train.lrr=1"], "models.base_cnn.train.lrr: unknown key; did you mean lr?"),
         (["profile=demoo"], "profile: unknown name 'demoo'; did you mean demo?"),
         (["model=base_cn"], "model: unknown name 'base_cn'; did you mean base_cnn?"),
-        (["model=null"], "model: not chosen; say model=… with one of base_cnn, resnet50, vgg19, xception"),
+        (["model=null"], "model: not chosen; say model=… with one of base_cnn, breeds, resnet50, vgg19, xception"),
         (["from=runs/never"], "from: no folder runs/never"),
     ],
 )

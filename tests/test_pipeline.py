@@ -28,7 +28,7 @@ from tests.conftest import ROOT, copy_project, encoded, environment, photo, pyth
 pytestmark = pytest.mark.slow
 
 DATASETS = ("kaggle", "petimages", "s3_csv", "stanford_dogs", "folder")
-MODELS = ("base_cnn", "resnet50", "vgg19", "xception")
+MODELS = ("base_cnn", "breeds", "resnet50", "vgg19", "xception")
 STAGES = {
     "compose", "bento",
     *(f"{stage}@{name}" for stage in ("fetch", "preprocess") for name in DATASETS),
@@ -120,6 +120,13 @@ def test_every_documented_output_is_there(built: Path) -> None:
         "artifacts/packages/xception/triton/Dockerfile",
         "artifacts/bentos/bestiary/bento.yaml",
         "artifacts/bentos/vgg19/bento.yaml",
+        "data/prepared/stanford_dogs/breed_to_class_id.json",
+        "data/raw/stanford_dogs/lists.tar",
+        "artifacts/reports/breeds/classes.csv",
+        "artifacts/reports/breeds/confusions.csv",
+        "artifacts/packages/breeds/examples/3.jpg",
+        "artifacts/bentos/breeds/src/artifacts/packages/breeds/examples/3.jpg",
+        "artifacts/bentos/breeds/src/bento/pages/page.css",
     ):
         assert (built / path).stat().st_size > 0, path
     bento = built / "artifacts" / "bentos" / "bestiary"
@@ -139,7 +146,7 @@ def test_no_output_tells_when_or_where_it_was_made(built: Path) -> None:
 
 def test_running_everything_again_gives_equal_hashes(branch: Path) -> None:
     before = locked(branch)
-    twins = ("@vgg19", "@resnet50")  # the slowest; what makes base_cnn equal makes them
+    twins = ("@vgg19", "@resnet50", "@breeds")  # the slowest; what makes base_cnn equal makes them
     again = sorted(stage for stage in STAGES if not stage.endswith(twins))
     run("dvc", "repro", "--force", "--no-run-cache", "--single-item", *again, cwd=branch)
     assert locked(branch) == before
@@ -493,6 +500,14 @@ def test_services_answer_with_curl(target: str, built: Path, tmp_path: Path) -> 
         text = run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"{address}/livez", cwd=tmp_path).stdout
         assert text == "200"
         assert curl(f"{address}/nowhere", cwd=tmp_path)["code"] == 404
+        page = run("curl", "-s", f"{address}/", cwd=tmp_path).stdout
+        assert ("Choose a picture" if target.endswith("base_cnn") else 'href="/classify/breeds"') in page
+        ranked = curl(f"{address}/classify/base_cnn", "-T", str(image), cwd=tmp_path)["labels"]
+        assert {item["label"]: item["probability"] for item in ranked} == pytest.approx(expected, abs=1e-6)
+        shown = run(
+            "curl", "-s", "-H", "Accept: text/html", "-F", "example=0", f"{address}/classify/base_cnn", cwd=tmp_path
+        ).stdout
+        assert "as the model sees it" in shown
         for words, message in (
             (["-F", f"images=@{__file__}"], "not a picture"),
             (["-F", "images=http://127.0.0.1:9/secret"], "a URL is not fetched"),
@@ -556,19 +571,37 @@ def test_triton_clients_talk_to_every_model(built: Path, tmp_path: Path) -> None
         assert curl(f"{address}/v2/nowhere", cwd=tmp_path) == {"error": "Not Found"}
 
 
-@pytest.mark.parametrize(("model", "pictures"), [("xception", 2), ("resnet50", 3)])
-def test_the_notebooks_run(model: str, pictures: int, built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def execute(name: str, project: Path) -> str:
+    """Run a notebook in a project; return all that it shows, as JSON."""
     import nbformat
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(ROOT / "notebooks" / f"{model}.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "committed without outputs"
+    done = NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(project)}}).execute()
+    return json.dumps([cell.get("outputs", []) for cell in done.cells])
+
+
+@pytest.mark.parametrize(("model", "pictures"), [("xception", 2), ("resnet50", 3)])
+def test_the_notebooks_run(model: str, pictures: int, built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with served(f"bento.service:{model}", built) as address:
         monkeypatch.setenv("BESTIARY_URL", address)
         monkeypatch.setenv("DVC_ROOT", str(built))
-        done = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(built)}}).execute()
-    shown = [kind for cell in done.cells for output in cell.get("outputs", []) for kind in output.get("data", {})]
+        shown = execute(model, built)
     assert shown.count("image/png") == pictures
+
+
+def test_the_notebook_of_ones_own_pictures_ends_with_a_page(branch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("BESTIARY_PORT", str(free.getsockname()[1]))
+    monkeypatch.setenv("BESTIARY_WEIGHTS", "none")
+    monkeypatch.setenv("DVC_ROOT", str(branch))
+    shown = execute("breeds", branch)
+    assert shown.count("image/png") == 3
+    assert "evaluated breeds: test accuracy" in shown
+    assert "as the model sees it" in shown
+    assert len(list(branch.glob("runs/*/*-own/artifacts/packages/breeds/model.onnx"))) == 1
 
 
 @pytest.mark.parametrize("source", ["ours", "MLServer's"])
