@@ -132,7 +132,7 @@ class Augment:
     ratio: float = key(least=1)
     brightness: float = key(least=0, most=1)
     contrast: float = key(least=0, most=1)
-    perspective: float = key(least=0, most=0.9)
+    perspective: float = key(least=0, most=0.6)
     perspective_p: float = key(least=0, most=1)
     views: int = key(least=0)
 

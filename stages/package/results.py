@@ -83,14 +83,15 @@ def write_results(folder: Path, model: Description, trained: Path, report: Path,
 def read_epochs(history: Path) -> list[dict[str, float]]:
     """Return the epochs of a training under their published names."""
     with history.open(newline="", encoding="utf-8") as file:
-        return [{ours: float(row[name]) for ours, name in COLUMNS.items()} for row in csv.DictReader(file)]
+        rows = [{ours: float(row[name]) for ours, name in COLUMNS.items()} for row in csv.DictReader(file)]
+    return [{**row, "epoch": int(row["epoch"])} for row in rows]
 
 
 def metadata(model: Description, epochs: list[dict[str, float]]) -> dict[str, Any]:
     """Return what metadata.json says: the arguments, the kept epoch and its accuracies."""
     kept = epochs[int(model.trained["best_epoch"]) - 1]
     accuracies = {f"best_epoch_{name}": kept[name] for name in ("train_accuracy", "test_accuracy")}
-    return {"arguments": model.config, "best_epoch": int(kept["epoch"]), **accuracies, "note": NOTE}
+    return {"arguments": model.config, "best_epoch": kept["epoch"], **accuracies, "note": NOTE}
 
 
 def write_state(weights: Path, target: Path) -> None:

@@ -5,8 +5,9 @@ without its keys a shard is not there. So a killed process loses one shard at mo
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from filelock import FileLock
 
 from stages.config import project
 from stages.console import track
+from stages.files import atomic_file
 from stages.machine import cores
 from stages.parallel import ordered
 
@@ -55,10 +57,8 @@ def agrees(file: Path, probe: Array) -> bool:
 
 def save(file: Path, array: Array) -> None:
     """Write an array beside its place and rename it into it."""
-    scratch = file.with_name(f".{file.name}.partial")
-    with scratch.open("wb") as opened:
+    with atomic_file(file) as scratch, scratch.open("wb") as opened:
         np.save(opened, array)
-    scratch.replace(file)
 
 
 def image_keys(images: Array) -> Keys:
@@ -99,6 +99,25 @@ class Rows:
         return Rows(self._shards, self._shard[start:stop], self._row[start:stop])
 
 
+@dataclass(frozen=True)
+class Shard:
+    """A file of features and the keys of its rows."""
+
+    file: Path
+    keys: Keys
+
+
+def opened(file: Path) -> Shard | None:
+    """Return the shard of a file of keys; None where one of its two files is gone or damaged."""
+    features = file.with_name(file.name.replace(".keys", ""))
+    try:
+        keys = np.load(file)
+        whole = len(keys) == len(np.load(features, mmap_mode="r"))
+    except (OSError, ValueError, EOFError):
+        return None
+    return Shard(features, keys) if whole else None
+
+
 class Cache:
     """The shards of one folder."""
 
@@ -111,16 +130,15 @@ class Cache:
         Processes that want the same ones wait for the first. `words` names the progress.
         """
         with FileLock(self.folder / ".lock"):
-            missing = unknown(keys, self._keys())
+            known = [np.empty(0, KEY), *(shard.keys for shard in self._shards())]
+            missing = unknown(keys, np.concatenate(known))
             if len(missing):
                 self._add(missing, keys, compute, words)
-        return self._find(keys)
+            return found(keys, self._shards())
 
-    def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("[0-9]*.keys.npy"))
-
-    def _keys(self) -> Keys:
-        return np.concatenate([np.empty(0, KEY), *(np.load(file) for file in self._files())])
+    def _shards(self) -> list[Shard]:
+        found = (opened(file) for file in sorted(self.folder.glob("[0-9]*.keys.npy")))
+        return [shard for shard in found if shard is not None]
 
     def _add(self, missing: Positions, keys: Keys, compute: Compute, words: str) -> None:
         held: list[Array] = []
@@ -133,21 +151,21 @@ class Cache:
                 held, begun = [], end
 
     def _write(self, keys: Keys, features: Array) -> None:
-        number = len(self._files())
-        save(self.folder / f"{number:06d}.npy", features)
-        save(self.folder / f"{number:06d}.keys.npy", keys)
+        last = max((int(file.name.partition(".")[0]) for file in self.folder.glob("[0-9]*.npy")), default=-1)
+        save(self.folder / f"{last + 1:06d}.npy", features)
+        save(self.folder / f"{last + 1:06d}.keys.npy", keys)
 
-    def _find(self, keys: Keys) -> Rows:
-        files = self._files()
-        known = [np.load(file) for file in files]
-        sizes = [len(part) for part in known]
-        shard = np.repeat(np.arange(len(files)), sizes)
-        row = np.concatenate([np.arange(size) for size in sizes])
-        everything = np.concatenate(known)
-        order = np.argsort(everything, kind="stable")
-        place = order[np.searchsorted(everything, keys, sorter=order)]
-        shards = [np.load(file.with_name(file.name.replace(".keys", "")), mmap_mode="r") for file in files]
-        return Rows(shards, shard[place], row[place])
+
+def found(keys: Keys, shards: Sequence[Shard]) -> Rows:
+    """Return where the features of these keys lie; only the shards that hold some of them stay open."""
+    sizes = [len(shard.keys) for shard in shards]
+    number = np.repeat(np.arange(len(shards)), sizes)
+    row = np.concatenate([np.arange(size) for size in sizes])
+    everything = np.concatenate([shard.keys for shard in shards])
+    order = np.argsort(everything, kind="stable")
+    place = order[np.searchsorted(everything, keys, sorter=order)]
+    used, which = np.unique(number[place], return_inverse=True)
+    return Rows([np.load(shards[index].file, mmap_mode="r") for index in used], which, row[place])
 
 
 def unknown(keys: Keys, known: Keys) -> Positions:

@@ -67,6 +67,7 @@ def test_epochs_and_arguments_have_their_published_names(home: Path, tmp_path: P
     with (folder / "training_result.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert list(row) == ["epoch", "train_loss", "test_loss", "train_accuracy", "test_accuracy"]
+    assert row["epoch"] == "1"
     assert (row["test_loss"], row["test_accuracy"]) == ("0.6", "0.7"), "of the split that chooses the epoch"
     found = json.loads((folder / "metadata.json").read_text())
     assert (found["best_epoch"], found["best_epoch_test_accuracy"]) == (1, 0.7)

@@ -56,6 +56,38 @@ def test_what_a_killed_process_left_half_done_is_not_there(tmp_path: Path) -> No
     assert rows[:][:, 0].tolist() == [1, 2, 3, 4]
 
 
+def test_a_part_that_is_gone_or_damaged_is_computed_again(tmp_path: Path) -> None:
+    for value in (1, 2, 3, 4):
+        ask(tmp_path, [value])
+    next(tmp_path.glob("000000*")).unlink()
+    (tmp_path / "000001.npy").write_bytes((tmp_path / "000001.npy").read_bytes()[:-4])
+    (tmp_path / "000002.keys.npy").write_bytes(b"")
+    rows, asked = ask(tmp_path, [1, 2, 3, 4])
+    assert asked == 3
+    assert rows[:][:, 0].tolist() == [1, 2, 3, 4]
+    assert ask(tmp_path, [4, 3, 2, 1])[1] == 0
+
+
+def test_what_is_there_is_never_written_over(tmp_path: Path) -> None:
+    for value in (1, 2, 3):
+        ask(tmp_path, [value])
+    for file in tmp_path.glob("000001*"):
+        file.unlink()
+    last = (tmp_path / "000002.npy").read_bytes()
+    ask(tmp_path, [4])
+    assert (tmp_path / "000002.npy").read_bytes() == last
+    assert ask(tmp_path, [3, 4])[0][:][:, 0].tolist() == [3, 4]
+
+
+def test_only_what_is_asked_for_stays_open(tmp_path: Path) -> None:
+    for value in range(20):
+        ask(tmp_path, [value])
+    before = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+    rows, _ = ask(tmp_path, [3, 7])
+    assert len(rows._shards) == 2
+    assert before == 0 or len(list(Path("/proc/self/fd").iterdir())) <= before + 2
+
+
 def test_processes_that_want_the_same_compute_it_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         asked = [count for _, count in pool.map(lambda _: ask(tmp_path, [5, 6, 7]), range(4))]

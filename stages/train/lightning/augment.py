@@ -109,18 +109,20 @@ def warp(images: Tensor, config: Augment, draws: Tensor) -> Tensor:
     tilt = config.perspective * config.perspective_p
     if not config.rotation and config.crop == 1 and not tilt:
         return images
-    place = turned(config, draws) @ window(config, draws)
-    if tilt:
-        place = tilted(config, draws) @ place
-    grid = projected(place, images.shape[-2], images.shape[-1])
-    return functional.grid_sample(images, grid.to(images.dtype), align_corners=False)
+    with torch.autocast(images.device.type, enabled=False):  # half precision would be off by pixels
+        place = turned(config, draws) @ window(config, draws)
+        if tilt:
+            place = tilted(config, draws) @ place
+        grid = projected(place, images.shape[-2], images.shape[-1])
+        return functional.grid_sample(images, grid.to(images.dtype), align_corners=False)
 
 
 def window(config: Augment, draws: Tensor) -> Tensor:
     """Return the map (N x 3 x 3) from the whole picture, -1 to 1, to a window of random area, shape and place."""
     area = column(draws, Draw.AREA, config.crop, 1)
-    stretch = (column(draws, Draw.RATIO, -1, 1) * math.log(config.ratio) / 2).exp()
-    wide, high = (area.sqrt() * stretch).clamp(max=1), (area.sqrt() / stretch).clamp(max=1)
+    most = torch.clamp(-area.log() / 2, max=math.log(config.ratio) / 2)  # no side is longer than the picture's
+    stretch = (column(draws, Draw.RATIO, -1, 1) * most).exp()
+    wide, high = area.sqrt() * stretch, area.sqrt() / stretch
     x = column(draws, Draw.X, -1, 1) * (1 - wide)
     y = column(draws, Draw.Y, -1, 1) * (1 - high)
     zero, one = torch.zeros_like(x), torch.ones_like(x)

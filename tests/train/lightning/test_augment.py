@@ -6,7 +6,7 @@ import torch
 from torchvision.transforms.v2 import functional as transforms
 
 from stages.schema import Augment
-from stages.train.lightning.augment import WIDTH, Draw, Views, active, augment, projected, tilted, warp
+from stages.train.lightning.augment import WIDTH, Draw, Views, active, augment, projected, tilted, warp, window
 
 OFF = Augment(
     p=1.0, hflip=0.0, rotation=0.0, crop=1.0, ratio=1.0, brightness=0.0, contrast=0.0, perspective=0.0,
@@ -70,6 +70,29 @@ def test_what_happens_to_an_image_does_not_depend_on_its_batch() -> None:
 
 def test_a_warp_without_change_is_the_identity() -> None:
     assert torch.allclose(warp(IMAGES, replace(OFF, crop=0.999999), draws()), IMAGES, atol=1e-3)
+
+
+def test_a_turn_alone_crops_and_stretches_nothing() -> None:
+    kept = warp(torch.ones(16, 3, 20, 20), replace(OFF, rotation=1e-6, ratio=1.5), draws())
+    assert torch.allclose(kept[..., 1:-1, 1:-1], torch.ones(1), atol=1e-4)
+    assert torch.allclose(warp(IMAGES, replace(OFF, rotation=1e-6, ratio=1.5), draws()), IMAGES, atol=1e-3)
+
+
+def test_a_window_has_the_area_that_is_drawn_and_lies_in_the_picture() -> None:
+    place = window(replace(OFF, crop=0.08, ratio=1.33), draws(320))
+    wide, high, x, y = place[:, 0, 0], place[:, 1, 1], place[:, 0, 2], place[:, 1, 2]
+    assert torch.allclose(wide * high, draws(320)[:, Draw.AREA] * 0.92 + 0.08, atol=1e-5)
+    assert float((wide / high).max()) <= 1.331
+    assert float((wide / high).max()) > 1.25
+    assert float((wide + x.abs()).max()) <= 1.0001
+    assert float((high + y.abs()).max()) <= 1.0001
+
+
+def test_mixed_precision_moves_no_pixel() -> None:
+    config = replace(OFF, rotation=30.0, crop=0.3, perspective=0.3)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = warp(IMAGES, config, draws())
+    assert torch.allclose(mixed, warp(IMAGES, config, draws()))
 
 
 def test_a_quarter_turn_is_a_quarter_turn() -> None:
