@@ -132,12 +132,13 @@ async def picture(request: Request) -> bytes:
 
 async def upload(request: Request) -> Upload:
     """Return what a request sends: its raw body, or the first file of a form and its field `example`."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return Upload(await request.body())
     async with request.form(max_files=8, max_fields=8) as form:
         number = form.get("example")
-        example = number if isinstance(number, str) else None
+        example = number if number and isinstance(number, str) else None
         for part in form.values():
             if isinstance(part, UploadFile):
-                return Upload(await part.read(), part.filename or "", example)
+                data = await part.read()
+                return Upload(data, part.filename or "", None if data else example)
     return Upload(b"", example=example)

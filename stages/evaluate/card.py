@@ -95,7 +95,8 @@ def data(model: Description, dataset: dict[str, Any]) -> str:
     return "\n\n".join(
         (
             f"Dataset `{model.dataset}` from `{dataset['source']}`, content `{model.data}`. "
-            "Splits are stratified and by content: identical files never lie in two of them.",
+            "Splits are the published ones where there are any, else drawn within each class; "
+            "identical files never lie in two of them.",
             table(("split", "images", "by class"), splits),
             f"{len(dataset['dropped'])} files could not be used and were left out; "
             f"{dataset['duplicates']} are duplicates of another; "

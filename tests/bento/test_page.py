@@ -289,6 +289,15 @@ def test_an_example_that_is_not_there(number: str, client: TestClient) -> None:
     assert problem(page.text) == f"Example {number} does not exist; there are 0 to 3."
 
 
+@pytest.mark.parametrize("number", ["0", ""])
+def test_a_file_counts_for_more_than_an_example(number: str, client: TestClient) -> None:
+    sent = client.post(WHERE, data={"example": number}, files={"picture": ("a.jpg", b"no picture", "image/jpeg")})
+    assert sent.status_code == 415
+    kind = {"content-type": "Multipart/Form-Data; boundary=b"}
+    body = b'--b\r\nContent-Disposition: form-data; name="p"; filename="a.png"\r\n\r\n' + PICTURE + b"\r\n--b--\r\n"
+    assert client.post(WHERE, content=body, headers=kind).status_code == 200
+
+
 def test_a_package_without_examples_has_none(client: TestClient, desk: Desk) -> None:
     desk.models["base_cnn"].examples = []
     assert 'id="examples"' not in client.get(WHERE).text
