@@ -4,16 +4,20 @@ from pathlib import Path
 
 from stages.config import project
 from stages.errors import UserError
+from stages.fetch.download import download, is_remote
+from stages.fetch.origin import CACHE
 
 
 def locate(weights: str) -> Path | None:
-    """Return the file that `weights` names, None where it names none; no framework is needed to say it is missing."""
+    """Return the file that `weights` names, fetched if need be, None where it names none."""
     if weights in ("none", "imagenet"):
         return None
+    if is_remote(weights):
+        return download(weights, project() / CACHE, None)
     path = project() / weights
     if not path.is_file():
         raise UserError(
-            f"weights: no file {path}; say none, imagenet, or a path to .safetensors "
+            f"weights: no file {path}; say none, imagenet, or a path or address of .safetensors "
             "(or .pth for PyTorch, .keras and .weights.h5 for Keras)"
         )
     return path
