@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from stages.door import Job
+from stages.errors import UserError
+from stages.fetch.archive import pack
+from stages.files import read_json, write_json
+from stages.place import PREPARED, RAW, Place
+from stages.preprocess.__main__ import main
+from tests.conftest import encoded, photo, tree
+
+
+def prepared(place: Path, names: list[str]) -> Path:
+    """Run the stage on an archive of pictures with these names; return where its output goes."""
+    raw = place / RAW.format("folder")
+    raw.mkdir(parents=True)
+    pack(raw / "pictures.zip", [(name, encoded(photo(seed=number))) for number, name in enumerate(names)])
+    write_json(raw / "fetch.json", {"file": "pictures.zip", "url": "pictures"})
+    main.task(Job("preprocess", tree(), "folder", Place(place, place)))
+    return place / PREPARED.format("folder")
+
+
+def test_every_split_that_is_filled_is_written(tmp_path: Path) -> None:
+    folder = prepared(tmp_path, [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(5)])
+    splits = read_json(folder / "report.json")["splits"]
+    assert {name: sum(labels.values()) for name, labels in splits.items()} == {
+        "train": 4, "val": 2, "test": 4, "unlabelled": 0,
+    }  # fmt: skip
+
+
+def test_a_split_without_a_picture_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(2)]
+    with pytest.raises(
+        UserError, match=r"no picture in val \(train 2, val 0, test 2\).* in datasets\.folder\.preprocess"
+    ):
+        prepared(tmp_path, names)
+    assert not (tmp_path / PREPARED.format("folder")).exists()
+
+
+def test_a_class_that_is_only_tested_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    names = [f"train/{label}/{number}.png" for label in ("cat", "dgo") for number in range(5)]
+    with pytest.raises(UserError, match=r"no picture to train on in 1 of 3 classes: 'dog'; .*misspelt"):
+        prepared(tmp_path, [*names, "test/cat/1.png", "test/dog/1.png"])
+    assert not (tmp_path / PREPARED.format("folder")).exists()
