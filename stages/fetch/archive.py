@@ -1,11 +1,12 @@
 """Published archives, read in place: pictures are never unpacked into files, and no member's name is used as a path."""
 
 import io
+import os
 import shutil
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -152,16 +153,39 @@ def described(name: str, size: int) -> tarfile.TarInfo:
 
 
 def pack_folder(folder: Path, target: Path) -> None:
-    """Pack every file of a folder, in sorted order, into a zip."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    """Pack every file of a folder, and of those it links to, in sorted order, into a zip."""
+    files = sorted(files_below(folder))
     if not files:
         raise UserError(f"{folder}: the folder is empty")
+    for file in files:
+        refuse_unwritable(file, folder)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for file in files:
             info = stamped(file.relative_to(folder).as_posix())
             info.file_size = file.stat().st_size
             with file.open("rb") as source, archive.open(info, "w") as member:
                 shutil.copyfileobj(source, member, BLOCK)
+
+
+def files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield the files below a folder; links are followed, but for those to a folder that they lie in."""
+    real = folder.resolve()
+    if real in above:
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from files_below(path, above | {real})
+        elif path.is_file():
+            yield path
+
+
+def refuse_unwritable(file: Path, folder: Path) -> None:
+    """Raise a UserError for a file whose name below a folder is not in UTF-8: a zip cannot hold it."""
+    try:
+        str(file.relative_to(folder)).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(file).decode(errors="backslashreplace")
+        raise UserError(f"{shown}: the name is not in UTF-8, as a zip needs it; rename the file") from None
 
 
 def stamped(name: str) -> zipfile.ZipInfo:

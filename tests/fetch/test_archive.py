@@ -3,6 +3,7 @@ import contextlib
 import gzip
 import io
 import lzma
+import os
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -200,3 +201,36 @@ def test_a_folder_is_packed_as_its_files_would_be(tmp_path: Path) -> None:
     pack_folder(tmp_path / "in", tmp_path / "one.zip")
     pack(tmp_path / "two.zip", [("a.jpg", b"one"), ("b/2.jpg", b"two" * 10**6)])
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_linked_folders_and_files_are_packed_as_if_they_lay_there(tmp_path: Path) -> None:
+    for name in ("in/dog/1.jpg", "elsewhere/cat/deep/2.jpg", "elsewhere/3.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "in" / "cat").symlink_to(tmp_path / "elsewhere" / "cat")
+    (tmp_path / "in" / "twin").symlink_to(tmp_path / "elsewhere" / "cat")
+    (tmp_path / "in" / "a.jpg").symlink_to(tmp_path / "elsewhere" / "3.jpg")
+    pack_folder(tmp_path / "in", tmp_path / "one.zip")
+    cat = b"elsewhere/cat/deep/2.jpg"
+    files = [("a.jpg", b"elsewhere/3.jpg"), ("cat/deep/2.jpg", cat), ("dog/1.jpg", b"in/dog/1.jpg")]
+    pack(tmp_path / "two.zip", [*files, ("twin/deep/2.jpg", cat)])
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_links_that_lead_back_to_where_they_lie_end(tmp_path: Path) -> None:
+    (tmp_path / "in" / "cat").mkdir(parents=True)
+    (tmp_path / "in" / "cat" / "1.jpg").write_bytes(b"one")
+    (tmp_path / "in" / "cat" / "up").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "self").symlink_to("self")
+    (tmp_path / "in" / "gone").symlink_to("nowhere")
+    pack_folder(tmp_path / "in", tmp_path / "one.zip")
+    assert [name for _, name in names(tmp_path / "one.zip")] == ["cat/1.jpg"]
+
+
+def test_a_folder_with_a_name_that_is_not_utf8_is_refused_by_that_name(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    file = os.fsencode(tmp_path / "in") + b"/caf\xe9.jpg"
+    Path(os.fsdecode(file)).write_bytes(b"one")
+    with pytest.raises(UserError, match=r"caf\\xe9\.jpg: the name is not in UTF-8.*rename the file"):
+        pack_folder(tmp_path / "in", tmp_path / "one.zip")
+    assert not (tmp_path / "one.zip").exists()
