@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from stages.errors import UserError
 from stages.fetch import archive as archives
-from stages.fetch.archive import LARGEST_MEMBER, Entry, Reader, names, pack, pack_folder, pack_tar, walk
+from stages.fetch.archive import LARGEST_MEMBER, Entry, Reader, described, names, pack, pack_folder, pack_tar, walk
 from stages.fetch.members import Unreadable, is_archive
 
 FILES = [("a/1.jpg", b"one"), ("a/2.jpg", b""), ("../../b/3.jpg", b"three" * 1000), ("/abs/4.jpg", b"four")]
@@ -96,12 +96,60 @@ def test_a_tar_that_ends_with_a_zip_is_a_tar(tmp_path: Path) -> None:
 def test_only_plain_files_count(tmp_path: Path) -> None:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as opened:
-        kinds = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.REGTYPE)
+        kinds = (tarfile.SYMTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.REGTYPE)
         for number, kind in enumerate(kinds):
             info = tarfile.TarInfo(f"{number}.jpg")
             info.type, info.linkname = kind, "/etc/passwd"
             opened.addfile(info)
     assert [name for _, name in names(placed(tmp_path, file.getvalue()))] == ["5.jpg"]
+
+
+def linked(links: list[tuple[str, bytes, str]]) -> bytes:
+    """Return a tar of 1.jpg and these links, each of a name, a kind and what it leads to."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as opened:
+        opened.addfile(described("./1.jpg", 3), io.BytesIO(b"one"))
+        for name, kind, target in links:
+            info = described(name, 0)
+            info.type, info.linkname = kind, target
+            opened.addfile(info)
+    return file.getvalue()
+
+
+def test_a_hard_link_has_the_bytes_of_the_file_it_leads_to(tmp_path: Path) -> None:
+    raw = placed(tmp_path, linked([("2.jpg", tarfile.LNKTYPE, "1.jpg"), ("3.jpg", tarfile.LNKTYPE, "2.jpg")]))
+    assert contents(raw, tmp_path / "s") == [("./1.jpg", b"one"), ("2.jpg", b"one"), ("3.jpg", b"one")]
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../etc/passwd", "3.jpg", "2.jpg"])
+def test_a_hard_link_that_leads_out_of_the_archive_or_on_is_named_and_unreadable(target: str, tmp_path: Path) -> None:
+    raw = placed(tmp_path, linked([("2.jpg", tarfile.LNKTYPE, target), ("3.jpg", tarfile.REGTYPE, "")]))
+    assert [name for _, name in names(raw)] == ["./1.jpg", "2.jpg", "3.jpg"]
+    with pytest.raises(Unreadable, match=f"hard link to {target}, which is not before it"):
+        Reader().read(Entry(raw, 1, "2.jpg", None))
+
+
+def test_a_hard_link_to_a_symbolic_link_is_as_little_a_member_as_that(tmp_path: Path) -> None:
+    raw = placed(tmp_path, linked([("2.jpg", tarfile.SYMTYPE, "1.jpg"), ("3.jpg", tarfile.LNKTYPE, "2.jpg")]))
+    assert [name for _, name in names(raw)] == ["./1.jpg"]
+
+
+@pytest.mark.parametrize("kind", ["old", "pax"])
+def test_a_sparse_member_is_named_and_unreadable(kind: str, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as opened:
+        sparse = described("cat/1.jpg", 0)
+        if kind == "old":
+            sparse.type = tarfile.GNUTYPE_SPARSE
+        else:
+            sparse.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(2**40)}
+        opened.addfile(sparse)
+        opened.addfile(described("cat/2.jpg", 3), io.BytesIO(b"two"))
+    raw = placed(tmp_path, file.getvalue())
+    assert [name for _, name in names(raw)] == ["cat/1.jpg", "cat/2.jpg"]
+    with pytest.raises(Unreadable, match="sparse member"):
+        Reader().read(Entry(raw, 0, "cat/1.jpg", None))
+    assert Reader().read(Entry(raw, 1, "cat/2.jpg", None)) == b"two"
 
 
 def test_a_name_that_is_not_utf8_can_be_written_down(tmp_path: Path) -> None:
