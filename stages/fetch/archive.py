@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from stages.errors import UserError
-from stages.fetch.members import BLOCK, Members, Unreadable, inflate, opened, opener
+from stages.fetch.members import BLOCK, Members, Unreadable, inflated, is_tar, opened, opener
+from stages.fetch.scratch import Scratch
 
 LARGEST_MEMBER = 64 * 2**20
 NESTED = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -82,28 +83,39 @@ def names(archive: Path) -> list[tuple[int, str]]:
 def walk(archive: Path, scratch: Path) -> list[tuple[Path, int, str]]:
     """Return (archive, index, name) of every file in an archive and in those inside it.
 
-    What cannot be read in place, an inner archive or a compressed tar, is copied to scratch under names of our own.
+    What cannot be read in place, an inner archive or a compressed tar, is copied to scratch under names of our own;
+    of one that is refused, nothing stays there.
     """
+    copies = Scratch(archive, scratch)
+    try:
+        return walked(archive, copies)
+    except UserError:
+        copies.clear()
+        raise
+
+
+def walked(archive: Path, copies: Scratch) -> list[tuple[Path, int, str]]:
+    """Return what `walk` does."""
     found: list[tuple[Path, int, str]] = []
     waiting = [(archive, str(archive), 0)]
-    for copies, (path, shown, depth) in enumerate(waiting):
-        plain = uncompressed(path, shown, scratch / f"{copies}.tar", keep=depth == 0)
+    for number, (path, shown, depth) in enumerate(waiting):
+        plain = uncompressed(path, shown, copies, f"{number}.tar", keep=depth == 0)
         with closing(opened(plain, shown)) as members:
             found += [(plain, index, name) for index, name in members.names]
             inner = [(index, name) for index, name in members.names if is_nested(name)] if depth < DEEPEST else []
             for index, name in inner:
-                copy = scratch / f"{len(waiting)}.archive"
-                copy_out(members, index, copy, f"{shown}: {name}")
+                copy = copy_out(members, index, copies, f"{len(waiting)}.archive", f"{shown}: {name}")
                 waiting.append((copy, f"{archive}: {name}", depth + 1))
     return found
 
 
-def uncompressed(path: Path, shown: str, target: Path, keep: bool) -> Path:
-    """Return the archive itself, or where it is compressed what it holds, at target."""
+def uncompressed(path: Path, shown: str, copies: Scratch, name: str, keep: bool) -> Path:
+    """Return the archive itself, or where it is compressed a copy of what it holds."""
     if opener(path) is None:
         return path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    inflate(path, target, shown)
+    target = copies.write(name, inflated(path, shown), shown)
+    if not is_tar(target):
+        raise UserError(f"{shown}: compressed, but there is no tar in it; allowed: zip, tar, tar.gz, tar.bz2, tar.xz")
     if not keep:
         path.unlink()
     return target
@@ -114,12 +126,10 @@ def is_nested(name: str) -> bool:
     return name.lower().endswith(NESTED) and not name.rpartition("/")[2].startswith(".")
 
 
-def copy_out(members: Members, index: int, target: Path, shown: str) -> None:
-    """Write one member to a file, a block at a time."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+def copy_out(members: Members, index: int, copies: Scratch, name: str, shown: str) -> Path:
+    """Return a copy of one member."""
     try:
-        with target.open("wb") as file:
-            file.writelines(members.blocks(index))
+        return copies.write(name, members.blocks(index), shown)
     except Unreadable as error:
         raise UserError(f"{shown}: {error}; fetch it again") from error
 

@@ -5,7 +5,6 @@ import errno
 import gzip
 import lzma
 import os
-import shutil
 import struct
 import tarfile
 import zipfile
@@ -185,15 +184,14 @@ def opened(path: Path, shown: str) -> Members:
         raise UserError(f"{shown}: {what} ({error}); fetch it again") from error
 
 
-def inflate(path: Path, target: Path, shown: str) -> None:
-    """Write what a compressed tar holds; a UserError calls it by the name shown."""
+def inflated(path: Path, shown: str) -> Iterator[bytes]:
+    """Yield what a compressed file holds, a block at a time; a UserError calls it by the name shown."""
     opening = opener(path)
     assert opening is not None
     try:
-        with opening(path) as source, target.open("wb") as file:
-            shutil.copyfileobj(source, file, BLOCK)
+        with opening(path) as source:
+            while block := source.read(BLOCK):
+                yield block
     except BROKEN as error:
         refuse_disk(error)
         raise UserError(f"{shown}: damaged, or only a part of it ({error}); fetch it again") from error
-    if not is_tar(target):
-        raise UserError(f"{shown}: compressed, but there is no tar in it; allowed: zip, tar, tar.gz, tar.bz2, tar.xz")
