@@ -74,8 +74,8 @@ def fitting(counts: dict[str, int], total: int) -> dict[str, int]:
 
 def emptied(entries: Sequence[L], limit: int) -> list[str]:
     """Return the published splits of which a limit keeps no labelled entry."""
-    before = {split for label, split in map(stratum, entries) if label is not None}
-    return sorted(before - {split for _, split in strata(entries, limit)})
+    published = {split for label, split in map(stratum, entries) if label is not None and split}
+    return sorted(published - {split for (_, split), count in strata(entries, limit).items() if count > 0})
 
 
 def refuse_emptied(entries: Sequence[L], limit: int, labelled: int) -> None:
