@@ -1,17 +1,19 @@
 """Published archives, read in place: pictures are never unpacked into files, and no member's name is used as a path."""
 
 import io
+import os
 import shutil
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from stages.errors import UserError
-from stages.fetch.members import BLOCK, Members, Unreadable, inflate, opened, opener
+from stages.fetch.members import BLOCK, Members, Unreadable, inflated, is_tar, opened, opener
+from stages.fetch.scratch import Scratch
 
 LARGEST_MEMBER = 64 * 2**20
 NESTED = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -81,28 +83,39 @@ def names(archive: Path) -> list[tuple[int, str]]:
 def walk(archive: Path, scratch: Path) -> list[tuple[Path, int, str]]:
     """Return (archive, index, name) of every file in an archive and in those inside it.
 
-    What cannot be read in place, an inner archive or a compressed tar, is copied to scratch under names of our own.
+    What cannot be read in place, an inner archive or a compressed tar, is copied to scratch under names of our own;
+    of one that is refused, nothing stays there.
     """
+    copies = Scratch(archive, scratch)
+    try:
+        return walked(archive, copies)
+    except UserError:
+        copies.clear()
+        raise
+
+
+def walked(archive: Path, copies: Scratch) -> list[tuple[Path, int, str]]:
+    """Return what `walk` does."""
     found: list[tuple[Path, int, str]] = []
     waiting = [(archive, str(archive), 0)]
-    for copies, (path, shown, depth) in enumerate(waiting):
-        plain = uncompressed(path, shown, scratch / f"{copies}.tar", keep=depth == 0)
+    for number, (path, shown, depth) in enumerate(waiting):
+        plain = uncompressed(path, shown, copies, f"{number}.tar", keep=depth == 0)
         with closing(opened(plain, shown)) as members:
             found += [(plain, index, name) for index, name in members.names]
             inner = [(index, name) for index, name in members.names if is_nested(name)] if depth < DEEPEST else []
             for index, name in inner:
-                copy = scratch / f"{len(waiting)}.archive"
-                copy_out(members, index, copy, f"{shown}: {name}")
+                copy = copy_out(members, index, copies, f"{len(waiting)}.archive", f"{shown}: {name}")
                 waiting.append((copy, f"{archive}: {name}", depth + 1))
     return found
 
 
-def uncompressed(path: Path, shown: str, target: Path, keep: bool) -> Path:
-    """Return the archive itself, or where it is compressed what it holds, at target."""
+def uncompressed(path: Path, shown: str, copies: Scratch, name: str, keep: bool) -> Path:
+    """Return the archive itself, or where it is compressed a copy of what it holds."""
     if opener(path) is None:
         return path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    inflate(path, target, shown)
+    target = copies.write(name, inflated(path, shown), shown)
+    if not is_tar(target):
+        raise UserError(f"{shown}: compressed, but there is no tar in it; allowed: zip, tar, tar.gz, tar.bz2, tar.xz")
     if not keep:
         path.unlink()
     return target
@@ -113,12 +126,10 @@ def is_nested(name: str) -> bool:
     return name.lower().endswith(NESTED) and not name.rpartition("/")[2].startswith(".")
 
 
-def copy_out(members: Members, index: int, target: Path, shown: str) -> None:
-    """Write one member to a file, a block at a time."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+def copy_out(members: Members, index: int, copies: Scratch, name: str, shown: str) -> Path:
+    """Return a copy of one member."""
     try:
-        with target.open("wb") as file:
-            file.writelines(members.blocks(index))
+        return copies.write(name, members.blocks(index), shown)
     except Unreadable as error:
         raise UserError(f"{shown}: {error}; fetch it again") from error
 
@@ -152,16 +163,39 @@ def described(name: str, size: int) -> tarfile.TarInfo:
 
 
 def pack_folder(folder: Path, target: Path) -> None:
-    """Pack every file of a folder, in sorted order, into a zip."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    """Pack every file of a folder, and of those it links to, in sorted order, into a zip."""
+    files = sorted(files_below(folder))
     if not files:
         raise UserError(f"{folder}: the folder is empty")
+    for file in files:
+        refuse_unwritable(file, folder)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for file in files:
             info = stamped(file.relative_to(folder).as_posix())
             info.file_size = file.stat().st_size
             with file.open("rb") as source, archive.open(info, "w") as member:
                 shutil.copyfileobj(source, member, BLOCK)
+
+
+def files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield the files below a folder; links are followed, but for those to a folder that they lie in."""
+    real = folder.resolve()
+    if real in above:
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from files_below(path, above | {real})
+        elif path.is_file():
+            yield path
+
+
+def refuse_unwritable(file: Path, folder: Path) -> None:
+    """Raise a UserError for a file whose name below a folder is not in UTF-8: a zip cannot hold it."""
+    try:
+        str(file.relative_to(folder)).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(file).decode(errors="backslashreplace")
+        raise UserError(f"{shown}: the name is not in UTF-8, as a zip needs it; rename the file") from None
 
 
 def stamped(name: str) -> zipfile.ZipInfo:

@@ -5,13 +5,14 @@ import errno
 import gzip
 import lzma
 import os
-import shutil
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from posixpath import normpath
 from typing import Any, Protocol
 
 from stages.errors import UserError
@@ -71,26 +72,40 @@ class Zip:
         self._file.close()
 
 
+@dataclass(frozen=True)
+class Span:
+    """Where a member of a tar lies, bytes, or its `fault`: why it cannot be read."""
+
+    start: int
+    length: int
+    fault: str | None = None
+
+
 class Tar:
-    """A tar that is not compressed; its headers are read once, its members by position. Links and devices are none."""
+    """A tar that is not compressed; its headers are read once, its members by position.
+
+    A hard link has the bytes of the file it leads to; symbolic links and devices are no members.
+    """
 
     def __init__(self, path: Path) -> None:
         self._spans = list(spans(path))
-        self.names = [(index, name) for index, (name, _, _) in enumerate(self._spans)]
+        self.names = [(index, name) for index, (name, _) in enumerate(self._spans)]
         self._file = path.open("rb")
 
     def size(self, index: int) -> int:
         """Return how long a member is, bytes."""
-        return self._spans[index][2]
+        return self._spans[index][1].length
 
     def blocks(self, index: int, size: int = BLOCK) -> Generator[bytes, None, None]:
-        """Yield a member's bytes, `size` at a time; raise Unreadable where it is cut short."""
-        _, start, length = self._spans[index]
-        end = start + length
+        """Yield a member's bytes, `size` at a time; raise Unreadable where it is cut short or has a fault."""
+        span = self._spans[index][1]
+        if span.fault:
+            raise Unreadable(span.fault)
+        start, end = span.start, span.start + span.length
         while start < end:
             block = os.pread(self._file.fileno(), min(size, end - start), start)
             if not block:
-                raise Unreadable(f"cut short in the archive: {end - start} of {length} bytes are missing")
+                raise Unreadable(f"cut short in the archive: {end - start} of {span.length} bytes are missing")
             start += len(block)
             yield block
 
@@ -99,22 +114,34 @@ class Tar:
         self._file.close()
 
 
-def spans(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield name, start and length of every plain file in a tar; raise TarError where it does not end as a tar ends."""
+def spans(path: Path) -> Iterator[tuple[str, Span]]:
+    """Yield name and place of every file in a tar; raise TarError where it does not end as a tar ends."""
+    before: dict[str, Span | None] = {}
     with tarfile.open(path, "r:", encoding="utf-8", errors="replace") as archive:
-        before = -1
+        last_offset = -1
         for info in archive:
-            if archive.offset <= before:
+            if archive.offset <= last_offset:
                 raise tarfile.ReadError("its members overlap")
-            before = archive.offset
-            if info.isreg() and not info.issparse():
-                yield info.name, info.offset_data, info.size
+            last_offset = archive.offset
+            span = before[normpath(info.name)] = span_of(info, before)
+            if span:
+                yield info.name, span
         end = archive.offset
     with path.open("rb") as file:
         file.seek(end)
         last = file.read(tarfile.BLOCKSIZE)
     if last != tarfile.NUL * tarfile.BLOCKSIZE:
         raise tarfile.ReadError("a broken header" if last else "it ends without an end mark")
+
+
+def span_of(info: tarfile.TarInfo, before: Mapping[str, Span | None]) -> Span | None:
+    """Return where a member's bytes lie, those of a hard link at a member before it; None where it is no file."""
+    if info.issparse():
+        return Span(0, 0, "sparse member")
+    if info.islnk():
+        lost = Span(0, 0, f"hard link to {info.linkname}, which is not before it in the archive")
+        return before.get(normpath(info.linkname), lost)
+    return Span(info.offset_data, info.size) if info.isreg() else None
 
 
 def is_tar(path: Path) -> bool:
@@ -157,15 +184,14 @@ def opened(path: Path, shown: str) -> Members:
         raise UserError(f"{shown}: {what} ({error}); fetch it again") from error
 
 
-def inflate(path: Path, target: Path, shown: str) -> None:
-    """Write what a compressed tar holds; a UserError calls it by the name shown."""
+def inflated(path: Path, shown: str) -> Iterator[bytes]:
+    """Yield what a compressed file holds, a block at a time; a UserError calls it by the name shown."""
     opening = opener(path)
     assert opening is not None
     try:
-        with opening(path) as source, target.open("wb") as file:
-            shutil.copyfileobj(source, file, BLOCK)
+        with opening(path) as source:
+            while block := source.read(BLOCK):
+                yield block
     except BROKEN as error:
         refuse_disk(error)
         raise UserError(f"{shown}: damaged, or only a part of it ({error}); fetch it again") from error
-    if not is_tar(target):
-        raise UserError(f"{shown}: compressed, but there is no tar in it; allowed: zip, tar, tar.gz, tar.bz2, tar.xz")

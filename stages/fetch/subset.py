@@ -1,9 +1,12 @@
 """A stratified, seeded part of a dataset."""
 
 import hashlib
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
+
+from stages.errors import UserError
 
 
 class Labelled(Protocol):
@@ -44,16 +47,22 @@ def stratum(entry: Labelled) -> Stratum:
 
 
 def strata(entries: Sequence[L], limit: int) -> Counter[Stratum]:
-    """Return how many labelled entries to keep of each class in each published split, the largest first where few."""
+    """Return how many labelled entries to keep of each class in each published split; training first where few."""
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for label, split in map(stratum, entries):
         if label is not None:
             found[label][split] += 1
     room: Counter[Stratum] = Counter()
     for label, given in shares({label: splits.total() for label, splits in found.items()}, limit).items():
-        splits = dict(sorted(found[label].items(), key=lambda pair: (-pair[1], pair[0]))[:given])
+        splits = dict(sorted(found[label].items(), key=importance)[:given])
         room.update({(label, split): count for split, count in fitting(splits, given).items()})
     return room
+
+
+def importance(pair: tuple[str, int]) -> tuple[bool, int, str]:
+    """Return the place of a split and its count: what is to train on goes first, then the largest."""
+    split, count = pair
+    return split not in ("", "train"), -count, split
 
 
 def fitting(counts: dict[str, int], total: int) -> dict[str, int]:
@@ -63,11 +72,32 @@ def fitting(counts: dict[str, int], total: int) -> dict[str, int]:
     return given
 
 
+def emptied(entries: Sequence[L], limit: int) -> list[str]:
+    """Return the published splits of which a limit keeps no labelled entry."""
+    published = {split for label, split in map(stratum, entries) if label is not None and split}
+    return sorted(published - {split for (_, split), count in strata(entries, limit).items() if count > 0})
+
+
+def refuse_emptied(entries: Sequence[L], limit: int, labelled: int) -> None:
+    """Raise a UserError where a limit keeps nothing of a published split; it says which limit would."""
+    lost = emptied(entries, limit)
+    if lost:
+        enough = limit + bisect_left(range(limit, labelled), True, key=lambda more: not emptied(entries, more))
+        raise UserError(
+            f"fetch.limit: {limit} keeps no picture of the published split {' and '.join(lost)}; "
+            f"say at least {enough} (there are {labelled}), or null to keep all"
+        )
+
+
 def subset(entries: Sequence[L], limit: int, seed: int) -> list[L]:
-    """Return `limit` labelled entries, the same share of every class and published split, and of the unlabelled."""
+    """Return about `limit` labelled entries, of every class one and else the same share, and of the unlabelled.
+
+    The same holds for the splits that are published; a limit that leaves one of them empty is a UserError.
+    """
     labelled = sum(entry.label is not None for entry in entries)
     if limit >= labelled:
         return list(entries)
+    refuse_emptied(entries, limit, labelled)
     room = strata(entries, limit)
     room[None, ""] = (len(entries) - labelled) * limit // labelled
     chosen = set()

@@ -12,7 +12,7 @@ from stages.files import read_json, write_json
 from stages.place import PREPARED, RAW
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report, sample_sheet
-from stages.preprocess.split import require_test
+from stages.preprocess.split import require_pictures, require_test
 from stages.preprocess.store import Store, write_manifest
 
 
@@ -27,12 +27,14 @@ def main(job: Job) -> None:
         scratch = folder / "nested"
         entries = published.entries(raw / fetched["file"], scratch)
         wanted = [entry.split for entry in entries if entry.label and not entry.unwanted]
-        require_test(wanted, config.split, f"datasets.{job.name}.preprocess.split")
+        fractions = f"datasets.{job.name}.preprocess.split"
+        require_test(wanted, config.split, fractions)
         rows = pack(entries, config, folder)
         shutil.rmtree(scratch, ignore_errors=True)
         found = report(job.name, fetched["url"], rows, config)
-        if not found["splits"]["train"]:
+        if not found["labels"]:
             raise UserError(f"{job.name}: not one of {len(rows)} pictures could be decoded for training")
+        require_pictures(found["splits"], found["labels"], fractions)
         write_manifest(folder / "manifest.parquet", rows)
         if published.caveat and fetched["url"] != SYNTHETIC:
             found["caveat"] = published.caveat

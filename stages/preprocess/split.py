@@ -1,9 +1,9 @@
 """Which picture falls into which split: as published, else stratified, seeded, by content."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from stages.errors import UserError
+from stages.errors import MOST, UserError
 from stages.fetch.subset import lot
 from stages.schema import Split
 
@@ -19,6 +19,25 @@ def require_test(published: Published, split: Split, where: str) -> None:
         raise UserError(
             f"{where}.test: 0, and no test split is published; "
             f"say {where}.train=0.8 {where}.val=0.1 {where}.test=0.1, or other shares"
+        )
+
+
+def require_pictures(splits: Mapping[str, Mapping[str, int]], labels: Sequence[str], where: str) -> None:
+    """Raise a UserError where a split has no picture, or a class none to train on; `where` is the fractions' key."""
+    counts = {name: sum(splits[name].values()) for name in NAMES}
+    empty = [name for name, count in counts.items() if not count]
+    if empty:
+        found = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise UserError(
+            f"{where}: no picture in {' and '.join(empty)} ({found}); each split needs at least one: "
+            f"add pictures (or raise fetch.limit, where it is set), or say other fractions in {where}"
+        )
+    untrained = [label for label in labels if not splits["train"].get(label)]
+    if untrained:
+        raise UserError(
+            f"{where}: no picture to train on in {len(untrained)} of {len(labels)} classes: "
+            f"{', '.join(map(repr, untrained[:MOST]))}{', …' if len(untrained) > MOST else ''}; every class needs one: "
+            "is its folder in train missing or misspelt? Rename it, add pictures, or leave the class out"
         )
 
 

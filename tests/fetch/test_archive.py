@@ -3,6 +3,7 @@ import contextlib
 import gzip
 import io
 import lzma
+import os
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from stages.errors import UserError
 from stages.fetch import archive as archives
-from stages.fetch.archive import LARGEST_MEMBER, Entry, Reader, names, pack, pack_folder, pack_tar, walk
+from stages.fetch.archive import LARGEST_MEMBER, Entry, Reader, described, names, pack, pack_folder, pack_tar, walk
 from stages.fetch.members import Unreadable, is_archive
 
 FILES = [("a/1.jpg", b"one"), ("a/2.jpg", b""), ("../../b/3.jpg", b"three" * 1000), ("/abs/4.jpg", b"four")]
@@ -95,12 +96,60 @@ def test_a_tar_that_ends_with_a_zip_is_a_tar(tmp_path: Path) -> None:
 def test_only_plain_files_count(tmp_path: Path) -> None:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as opened:
-        kinds = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.REGTYPE)
+        kinds = (tarfile.SYMTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.REGTYPE)
         for number, kind in enumerate(kinds):
             info = tarfile.TarInfo(f"{number}.jpg")
             info.type, info.linkname = kind, "/etc/passwd"
             opened.addfile(info)
     assert [name for _, name in names(placed(tmp_path, file.getvalue()))] == ["5.jpg"]
+
+
+def linked(links: list[tuple[str, bytes, str]]) -> bytes:
+    """Return a tar of 1.jpg and these links, each of a name, a kind and what it leads to."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as opened:
+        opened.addfile(described("./1.jpg", 3), io.BytesIO(b"one"))
+        for name, kind, target in links:
+            info = described(name, 0)
+            info.type, info.linkname = kind, target
+            opened.addfile(info)
+    return file.getvalue()
+
+
+def test_a_hard_link_has_the_bytes_of_the_file_it_leads_to(tmp_path: Path) -> None:
+    raw = placed(tmp_path, linked([("2.jpg", tarfile.LNKTYPE, "1.jpg"), ("3.jpg", tarfile.LNKTYPE, "2.jpg")]))
+    assert contents(raw, tmp_path / "s") == [("./1.jpg", b"one"), ("2.jpg", b"one"), ("3.jpg", b"one")]
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../etc/passwd", "3.jpg", "2.jpg"])
+def test_a_hard_link_that_leads_out_of_the_archive_or_on_is_named_and_unreadable(target: str, tmp_path: Path) -> None:
+    raw = placed(tmp_path, linked([("2.jpg", tarfile.LNKTYPE, target), ("3.jpg", tarfile.REGTYPE, "")]))
+    assert [name for _, name in names(raw)] == ["./1.jpg", "2.jpg", "3.jpg"]
+    with pytest.raises(Unreadable, match=f"hard link to {target}, which is not before it"):
+        Reader().read(Entry(raw, 1, "2.jpg", None))
+
+
+def test_a_hard_link_to_a_symbolic_link_is_as_little_a_member_as_that(tmp_path: Path) -> None:
+    raw = placed(tmp_path, linked([("2.jpg", tarfile.SYMTYPE, "1.jpg"), ("3.jpg", tarfile.LNKTYPE, "2.jpg")]))
+    assert [name for _, name in names(raw)] == ["./1.jpg"]
+
+
+@pytest.mark.parametrize("kind", ["old", "pax"])
+def test_a_sparse_member_is_named_and_unreadable(kind: str, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as opened:
+        sparse = described("cat/1.jpg", 0)
+        if kind == "old":
+            sparse.type = tarfile.GNUTYPE_SPARSE
+        else:
+            sparse.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(2**40)}
+        opened.addfile(sparse)
+        opened.addfile(described("cat/2.jpg", 3), io.BytesIO(b"two"))
+    raw = placed(tmp_path, file.getvalue())
+    assert [name for _, name in names(raw)] == ["cat/1.jpg", "cat/2.jpg"]
+    with pytest.raises(Unreadable, match="sparse member"):
+        Reader().read(Entry(raw, 0, "cat/1.jpg", None))
+    assert Reader().read(Entry(raw, 1, "cat/2.jpg", None)) == b"two"
 
 
 def test_a_name_that_is_not_utf8_can_be_written_down(tmp_path: Path) -> None:
@@ -200,3 +249,36 @@ def test_a_folder_is_packed_as_its_files_would_be(tmp_path: Path) -> None:
     pack_folder(tmp_path / "in", tmp_path / "one.zip")
     pack(tmp_path / "two.zip", [("a.jpg", b"one"), ("b/2.jpg", b"two" * 10**6)])
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_linked_folders_and_files_are_packed_as_if_they_lay_there(tmp_path: Path) -> None:
+    for name in ("in/dog/1.jpg", "elsewhere/cat/deep/2.jpg", "elsewhere/3.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "in" / "cat").symlink_to(tmp_path / "elsewhere" / "cat")
+    (tmp_path / "in" / "twin").symlink_to(tmp_path / "elsewhere" / "cat")
+    (tmp_path / "in" / "a.jpg").symlink_to(tmp_path / "elsewhere" / "3.jpg")
+    pack_folder(tmp_path / "in", tmp_path / "one.zip")
+    cat = b"elsewhere/cat/deep/2.jpg"
+    files = [("a.jpg", b"elsewhere/3.jpg"), ("cat/deep/2.jpg", cat), ("dog/1.jpg", b"in/dog/1.jpg")]
+    pack(tmp_path / "two.zip", [*files, ("twin/deep/2.jpg", cat)])
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_links_that_lead_back_to_where_they_lie_end(tmp_path: Path) -> None:
+    (tmp_path / "in" / "cat").mkdir(parents=True)
+    (tmp_path / "in" / "cat" / "1.jpg").write_bytes(b"one")
+    (tmp_path / "in" / "cat" / "up").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "self").symlink_to("self")
+    (tmp_path / "in" / "gone").symlink_to("nowhere")
+    pack_folder(tmp_path / "in", tmp_path / "one.zip")
+    assert [name for _, name in names(tmp_path / "one.zip")] == ["cat/1.jpg"]
+
+
+def test_a_folder_with_a_name_that_is_not_utf8_is_refused_by_that_name(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    file = os.fsencode(tmp_path / "in") + b"/caf\xe9.jpg"
+    Path(os.fsdecode(file)).write_bytes(b"one")
+    with pytest.raises(UserError, match=r"caf\\xe9\.jpg: the name is not in UTF-8.*rename the file"):
+        pack_folder(tmp_path / "in", tmp_path / "one.zip")
+    assert not (tmp_path / "one.zip").exists()

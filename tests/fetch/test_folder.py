@@ -61,10 +61,26 @@ def test_folders_that_are_splits_are_the_published_splits(
     assert found[-1][1] is None
 
 
-@pytest.mark.parametrize("first", [("train", "val", "bus"), ("val", "test"), ("test", "cat")])
-def test_folders_of_which_one_is_no_split_or_none_is_train_are_classes(first: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [("test", "cat"), ("bus", "train", "tram")])
+def test_one_folder_among_others_that_is_called_like_a_split_is_a_class(first: tuple[str, ...], tmp_path: Path) -> None:
     found = labels([f"p/{name}/x/1.jpg" for name in first], tmp_path)
     assert [(label, split) for _, label, split in found] == [(name, None) for name in first]
+
+
+@pytest.mark.parametrize("stray", ["extra/x.jpg", "extra/cat/x.jpg"])
+def test_a_folder_that_stands_beside_splits_is_named(stray: str, tmp_path: Path) -> None:
+    names = [f"p/{split}/{label}/1.jpg" for split in ("train", "test") for label in ("cat", "dog")]
+    with pytest.raises(
+        UserError, match=r"raw\.zip: the folders 'test', 'train' look like .* stand beside 'extra'; .*move"
+    ):
+        labels([*names, f"p/{stray}"], tmp_path)
+
+
+def test_splits_without_train_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"'test', 'val' look like published splits, but are there without 'train'; .*add"
+    ):
+        labels([f"p/{split}/{label}/1.jpg" for split in ("val", "test") for label in ("cat", "dog")], tmp_path)
 
 
 def test_train_alone_is_no_split(tmp_path: Path) -> None:

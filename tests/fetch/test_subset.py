@@ -1,9 +1,11 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.errors import UserError
 from stages.fetch.archive import Entry
 from stages.fetch.subset import shares, subset
 
@@ -34,3 +36,32 @@ def test_a_subset_is_stratified_seeded_and_in_order() -> None:
     assert part == subset(whole, 40, seed=1) != subset(whole, 40, seed=2)
     assert [entry.index for entry in part] == sorted(entry.index for entry in part)
     assert subset(whole, 400, seed=1) == whole
+
+
+def split(counts: dict[tuple[str, str], int]) -> list[Entry]:
+    kinds = [kind for kind, count in counts.items() for _ in range(count)]
+    return [Entry(Path("a.zip"), n, f"{n}", label, split=split) for n, (label, split) in enumerate(kinds)]
+
+
+def test_a_limit_that_empties_a_published_split_is_refused_with_one_that_would_do() -> None:
+    whole = split({(label, split): 10 for label in ("cat", "dog") for split in ("train", "val", "test")})
+    with pytest.raises(
+        UserError, match=r"fetch\.limit: 2 keeps no .* split test and val; say at least (\d+)"
+    ) as caught:
+        subset(whole, 2, seed=1)
+    enough = int(str(caught.value).partition("at least ")[2].split()[0])
+    assert {entry.split for entry in subset(whole, enough, seed=1)} == {"train", "val", "test"}
+    with pytest.raises(UserError, match="keeps no picture"):
+        subset(whole, enough - 1, seed=1)
+
+
+def test_of_a_class_with_room_for_one_a_picture_to_train_on_is_kept() -> None:
+    whole = split({("cat", "train"): 50, ("cat", "test"): 50, ("fox", "train"): 1, ("fox", "test"): 4})
+    assert [entry.split for entry in subset(whole, 4, seed=1) if entry.label == "fox"] == ["train"]
+
+
+@pytest.mark.parametrize("limit", [2, 3])
+def test_every_class_keeps_one_however_small_the_limit(limit: int) -> None:
+    assert Counter(entry.label for entry in subset(entries(dict.fromkeys("abcde", 9)), limit, seed=1)) == dict.fromkeys(
+        "abcde", 1
+    )

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.errors import UserError
-from stages.preprocess.split import assign, leaks, require_test
+from stages.preprocess.split import assign, leaks, require_pictures, require_test
 from stages.schema import Split
 
 FRACTIONS = Split(train=0.7, val=0.1, test=0.2)
@@ -127,3 +127,17 @@ def test_without_any_test_split_it_says_what_to_write() -> None:
     require_test([None], FRACTIONS, "here")
     with pytest.raises(UserError, match=r"here\.test: 0, and no test split is published; say here\.train=0\.8"):
         require_test(["train", None], OFFICIAL, "here")
+
+
+def test_each_empty_split_is_named_with_the_counts() -> None:
+    with pytest.raises(
+        UserError, match=r"here: no picture in val and test \(train 2, val 0, test 0\); .*fractions in here"
+    ):
+        require_pictures({"train": {"cat": 1, "dog": 1}, "val": {}, "test": {}}, ["cat", "dog"], "here")
+
+
+def test_many_classes_without_training_are_counted_and_a_few_named() -> None:
+    labels = [f"{number:03d}" for number in range(50)]
+    splits = {"train": {"000": 1}, "val": {"000": 1}, "test": dict.fromkeys(labels, 1)}
+    with pytest.raises(UserError, match=r"in 49 of 50 classes: '001', .*'020', …; every class needs one"):
+        require_pictures(splits, labels, "here")

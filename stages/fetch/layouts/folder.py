@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
-from stages.errors import UserError
+from stages.errors import MOST, UserError
 from stages.fetch.archive import Entry, pack, walk
 from stages.fetch.synthetic import CAT, DOG, FOX, broken, drawings, photograph
 from stages.schema import Synthetic
@@ -29,7 +29,7 @@ def entries(raw: Path, scratch: Path) -> list[Entry]:
     folders = [path[:-1] for path, *_ in found]
     refuse_one_folder(raw, set(folders))
     depth = common(folders)
-    splits = published([path[depth:] for path in folders])
+    splits = published(raw, [path[depth:] for path in folders])
     pictures = []
     for (_, archive, index, name), path in zip(found, folders, strict=True):
         below = path[depth:]
@@ -65,11 +65,28 @@ def common(folders: Sequence[Folders]) -> int:
     return next(differing, min(len(low), len(high)))
 
 
-def published(folders: Sequence[Folders]) -> dict[str, str]:
+def published(raw: Path, folders: Sequence[Folders]) -> dict[str, str]:
     """Return folder → split where the first folders are splits, train among them; else nothing."""
-    first = {path[0] for path in folders if path}
-    splits = {name: SPLITS[name.lower()] for name in sorted(first) if name.lower() in SPLITS}
-    return splits if len(splits) == len(first) and "train" in splits.values() else {}
+    first = sorted({path[0] for path in folders if path})
+    splits = {name: SPLITS[name.lower()] for name in first if name.lower() in SPLITS}
+    if len(splits) == len(first) and "train" in splits.values():
+        return splits
+    if len(splits) > 1:
+        raise half_published(raw, list(splits), [name for name in first if name not in splits])
+    return {}
+
+
+def half_published(raw: Path, splits: Sequence[str], others: Sequence[str]) -> UserError:
+    """Return the error of folders that look like splits, with others beside them or without train."""
+    if others:
+        stand, mend = f"stand beside {', '.join(map(repr, others[:MOST]))}", "move or remove what is no split"
+    else:
+        stand, mend = "are there without 'train'", "add train/, with a folder for each class"
+    return UserError(
+        f"{raw.name}: the folders {', '.join(map(repr, splits))} look like published splits, but {stand}; allowed: "
+        f"splits alone (train, val, test), train among them, or a folder for each class; {mend}, or, where these are "
+        "classes, rename them"
+    )
 
 
 def draw(folder: Path, spec: Synthetic, seed: int) -> Path:
