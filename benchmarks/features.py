@@ -39,7 +39,7 @@ def caching() -> list[Ratio]:
 
 def config(**changes: Any) -> Lightning:
     """Return the breeds' training without weights from elsewhere."""
-    train = typed(compose(["models.breeds.train.weights=none"])).models["breeds"].train
+    train = typed(compose(["profile=documented", "models.breeds.train.weights=none"])).models["breeds"].train
     assert isinstance(train, Lightning)
     return replace(train, epochs=EPOCHS, augment=replace(train.augment, **changes))
 
@@ -47,7 +47,7 @@ def config(**changes: Any) -> Lightning:
 def versus(claim: str, store: Store, ours: Lightning, peer: Lightning, bar: str, cached: bool) -> Ratio:
     """Compare two trainings that begin with an empty cache; the peer has none unless it is `cached`."""
     unit = (PICTURES * EPOCHS, "images")
-    return compare(claim, lambda: train(store, ours, True), lambda: train(store, peer, cached), unit, bar, 1)
+    return compare(claim, lambda: train(store, ours, True), lambda: train(store, peer, cached), unit, bar, 3)
 
 
 def train(store: Store, chosen: Lightning, cached: bool) -> None:

@@ -5,8 +5,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from stages.errors import UserError, choose
+from stages.ranges import check_ranges
 from stages.registry import LAYOUT, NETWORKS, check_options
-from stages.schema import Model, Train, Tree, check_ranges
+from stages.schema import Model, Train, Tree
 from stages.space import searched, varied
 
 
