@@ -36,8 +36,8 @@ def install(bento: Path, home: Path) -> Path:
     """Install what a Bento asks for; return where the packages lie."""
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
     wanted = bento / "env" / "python" / "requirements.txt"
-    pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-r", wanted], check=True)
+    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "-r", str(wanted)], check=True)
     return next(home.glob("lib/python*/site-packages"))
 
 
@@ -52,7 +52,7 @@ def seconds_to_ready(scripts: Path, bento: Path) -> float:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     quiet = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(scripts.parent / "bentoml")}
-    command = [scripts / "bentoml", "serve", bento, "--port", str(port)]
+    command = [str(scripts / "bentoml"), "serve", str(bento), "--port", str(port)]
     start = time.perf_counter()
     with subprocess.Popen(command, env=os.environ | quiet, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None and not answers(f"http://127.0.0.1:{port}/readyz"):
