@@ -17,7 +17,7 @@ demo: $(READY) ## run the whole pipeline on drawn pictures and show what came of
 	python -m stages.list
 
 test: $(READY) ## run every fast test
-	python -m pytest -m "not slow"
+	python -m pytest -m "not slow" -n 2 --dist worksteal
 
 serve: $(READY) ## serve all packaged models on http://localhost:3000
 	bentoml serve bento.service:Bestiary
