@@ -8,22 +8,25 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 TILE = 128
-CAPTION = 18
+MARGIN = 4
+LINE = 14
 GAP = 6
 PAPER, INK = "white", "#333333"
 
 
 def sheet(pictures: Sequence[tuple[npt.NDArray[np.uint8], str]], path: Path, columns: int = 8) -> None:
-    """Write (H x W x 3 image, caption) pairs as a grid, row by row."""
+    """Write (H x W x 3 image, caption) pairs as a grid, row by row; a caption may have several lines."""
     rows = max(1, -(-len(pictures) // columns))
-    high = TILE + CAPTION + GAP
+    lines = max((caption.count("\n") + 1 for _, caption in pictures), default=1)
+    high = TILE + MARGIN + LINE * lines + GAP
     page = Image.new("RGB", (columns * (TILE + GAP) + GAP, rows * high + GAP), PAPER)
     pen = ImageDraw.Draw(page)
     font = ImageFont.load_default(11)
     for number, (pixels, caption) in enumerate(pictures):
         x, y = GAP + number % columns * (TILE + GAP), GAP + number // columns * high
         page.paste(Image.fromarray(np.asarray(pixels)).resize((TILE, TILE)), (x, y))
-        pen.text((x + 2, y + TILE + 3), fitting(caption, font), fill=INK, font=font)
+        for line, words in enumerate(caption.split("\n")):
+            pen.text((x + 2, y + TILE + 3 + LINE * line), fitting(words, font), fill=INK, font=font)
     page.save(path)
 
 

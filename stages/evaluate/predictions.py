@@ -41,7 +41,7 @@ def write_mistakes(path: Path, found: Predictions, split: Split, count: int) -> 
     wrong = np.flatnonzero(found.predicted != found.truth)
     worst = wrong[np.argsort(true[wrong], kind="stable")][:count]
     captions = [
-        f"{found.labels[found.truth[i]]}, said {found.labels[found.predicted[i]]} {found.confidence[i]:.0%}"
+        f"{found.labels[found.truth[i]]}\nsaid {found.confidence[i]:.0%} {found.labels[found.predicted[i]]}"
         for i in worst
     ]
     sheet([(split.images[i], caption) for i, caption in zip(worst, captions, strict=True)], path)
