@@ -21,7 +21,7 @@ from rich.text import Text
 T = TypeVar("T")
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
-console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 130)
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 130, force_jupyter=False)
 
 
 class Rate(ProgressColumn):
