@@ -30,7 +30,7 @@ KEY = np.dtype("S16")
 Array = npt.NDArray[Any]
 Keys = npt.NDArray[np.bytes_]
 Positions = npt.NDArray[np.int64]
-Compute = Callable[[Positions], Array]
+Featurise = Callable[[Positions], Array]
 
 
 def home(key: str, probe: Array) -> Path:
@@ -48,17 +48,19 @@ def home(key: str, probe: Array) -> Path:
 
 
 def agrees(file: Path, probe: Array) -> bool:
-    """Return whether a folder's probe is this one; the first to come leaves its own."""
+    """Return whether a folder's probe is this one; the first to come leaves its own, if nothing else is there."""
     if not file.exists():
+        if any(file.parent.glob("[0-9]*.npy")):
+            return False
         save(file, probe)
     known = np.load(file)
     return known.shape == probe.shape and np.allclose(known, probe, rtol=1e-4, atol=1e-6)
 
 
-def save(file: Path, array: Array) -> None:
+def save(target: Path, array: Array) -> None:
     """Write an array beside its place and rename it into it."""
-    with atomic_file(file) as scratch, scratch.open("wb") as opened:
-        np.save(opened, array)
+    with atomic_file(target) as scratch, scratch.open("wb") as file:
+        np.save(file, array)
 
 
 def image_keys(images: Array) -> Keys:
@@ -107,7 +109,7 @@ class Shard:
     keys: Keys
 
 
-def opened(file: Path) -> Shard | None:
+def shard_of(file: Path) -> Shard | None:
     """Return the shard of a file of keys; None where one of its two files is gone or damaged."""
     features = file.with_name(file.name.replace(".keys", ""))
     try:
@@ -124,8 +126,8 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def rows(self, keys: Keys, compute: Compute, words: str) -> Rows:
-        """Return the features of every key; `compute` is asked for those that are not there, by their positions.
+    def rows(self, keys: Keys, featurise: Featurise, words: str) -> Rows:
+        """Return the features of every key; `featurise` is asked for those that are not there, by their positions.
 
         Processes that want the same ones wait for the first. `words` names the progress.
         """
@@ -133,19 +135,19 @@ class Cache:
             known = [np.empty(0, KEY), *(shard.keys for shard in self._shards())]
             missing = unknown(keys, np.concatenate(known))
             if len(missing):
-                self._add(missing, keys, compute, words)
-            return found(keys, self._shards())
+                self._add(missing, keys, featurise, words)
+            return locate(keys, self._shards())
 
     def _shards(self) -> list[Shard]:
-        found = (opened(file) for file in sorted(self.folder.glob("[0-9]*.keys.npy")))
+        found = (shard_of(file) for file in sorted(self.folder.glob("[0-9]*.keys.npy")))
         return [shard for shard in found if shard is not None]
 
-    def _add(self, missing: Positions, keys: Keys, compute: Compute, words: str) -> None:
+    def _add(self, missing: Positions, keys: Keys, featurise: Featurise, words: str) -> None:
         held: list[Array] = []
         begun, starts = 0, range(0, len(missing), BATCH)
         for start in track(starts, len(starts), words):
             end = start + BATCH
-            held.append(compute(missing[start:end]))
+            held.append(featurise(missing[start:end]))
             if sum(part.nbytes for part in held) >= SHARD_BYTES or end >= len(missing):
                 self._write(keys[missing[begun:end]], np.concatenate(held))
                 held, begun = [], end
@@ -156,7 +158,7 @@ class Cache:
         save(self.folder / f"{last + 1:06d}.keys.npy", keys)
 
 
-def found(keys: Keys, shards: Sequence[Shard]) -> Rows:
+def locate(keys: Keys, shards: Sequence[Shard]) -> Rows:
     """Return where the features of these keys lie; only the shards that hold some of them stay open."""
     sizes = [len(shard.keys) for shard in shards]
     number = np.repeat(np.arange(len(shards)), sizes)

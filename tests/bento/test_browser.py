@@ -3,10 +3,7 @@
 import base64
 import re
 import shutil
-import socket
 import struct
-import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-from bento.app import build
-from bento.body import BodyLimit
 from bento.desk import Desk
 from bento.settings import settings
 from tests.conftest import encoded, photo
+from tests.services import listening
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the path")
@@ -78,17 +73,8 @@ def huge(width: int, height: int) -> bytes:
 @pytest.fixture(scope="module")
 def address(package: Path) -> Iterator[str]:
     """Serve the application on a free port, in a thread."""
-    app = build()
-    app.state.desk = Desk(SETTINGS, package, ["base_cnn"])
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(BodyLimit(app, SETTINGS.max_body), log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with listening(Desk(SETTINGS, package, ["base_cnn"])) as found:
+        yield f"http://{found}"
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,12 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from bento import nuclio
-from bento.app import build
-from bento.body import BodyLimit
 from bento.desk import Desk
 from bento.model import Model
 from bento.settings import settings
 from stages.preprocess.decode import Undecodable
 from tests.conftest import encoded, photo
+from tests.services import in_process
 
 SETTINGS = replace(settings(), threads=1, queue=2, concurrency=1, max_images=64, max_body_mb=1.0)
 PICTURES = [encoded(photo(200, 150, seed), "JPEG") for seed in range(3)]
@@ -39,12 +38,6 @@ def item(path: str, data: bytes) -> dict[str, str]:
 ONE = {"data": [item("a.jpg", PICTURES[0])]}
 
 
-def opened(desk: Desk) -> TestClient:
-    app = build()
-    app.state.desk = desk
-    return TestClient(BodyLimit(app, SETTINGS.max_body), raise_server_exceptions=False)
-
-
 @pytest.fixture
 def desk(package: Path) -> Desk:
     return Desk(SETTINGS, package, ["base_cnn"])
@@ -52,7 +45,7 @@ def desk(package: Path) -> Desk:
 
 @pytest.fixture
 def client(desk: Desk) -> Iterator[TestClient]:
-    with opened(desk) as found:
+    with in_process(desk) as found:
         yield found
 
 
@@ -61,7 +54,7 @@ def several(package: Path) -> Iterator[TestClient]:
     """A service of two models, which answer alike."""
     desk = Desk(SETTINGS, package, ["base_cnn"])
     desk.models["vgg19"] = desk.models["base_cnn"]
-    with opened(desk) as found:
+    with in_process(desk) as found:
         yield found
 
 

@@ -26,6 +26,7 @@ from bento.model import Model
 from bento.render import listed, percent, question
 from bento.settings import settings
 from tests.conftest import encoded, photo
+from tests.services import in_process
 
 SETTINGS = replace(settings(), threads=1, queue=2, concurrency=1, max_body_mb=1.0)
 PICTURE = encoded(photo(200, 150), "JPEG")
@@ -38,12 +39,6 @@ POLICY = (
 )
 
 
-def opened(desk: Desk) -> TestClient:
-    app = build()
-    app.state.desk = desk
-    return TestClient(BodyLimit(app, SETTINGS.max_body), raise_server_exceptions=False)
-
-
 @pytest.fixture
 def desk(package: Path) -> Desk:
     return Desk(SETTINGS, package, ["base_cnn"])
@@ -51,7 +46,7 @@ def desk(package: Path) -> Desk:
 
 @pytest.fixture
 def client(desk: Desk) -> Iterator[TestClient]:
-    with opened(desk) as found:
+    with in_process(desk) as found:
         yield found
 
 
@@ -60,7 +55,7 @@ def several(package: Path) -> Iterator[TestClient]:
     desk = Desk(SETTINGS, package, ["base_cnn"])
     desk.models["vgg19"] = copy.copy(desk.models["base_cnn"])
     desk.models["vgg19"].name = "vgg19"
-    with opened(desk) as found:
+    with in_process(desk) as found:
         yield found
 
 
@@ -125,7 +120,7 @@ def test_a_person_gets_the_page_with_the_verdict(client: TestClient, desk: Desk)
 
 def test_an_improbable_best_is_undetermined(desk: Desk) -> None:
     desk.settings = replace(SETTINGS, sure=1.0)
-    with opened(desk) as client:
+    with in_process(desk) as client:
         answer = client.post(WHERE, content=PICTURE)
         page = client.post(WHERE, files=FORM, headers=BROWSER).text
     assert answer.json()["determined"] is False

@@ -3,10 +3,7 @@
 import asyncio
 import gzip
 import json
-import socket
 import struct
-import threading
-import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,19 +13,17 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 from open_inference.openapi.client import OpenInferenceClient
 from open_inference.openapi.types import InferenceRequest, RequestInput
 from tritonclient import http as triton
 from tritonclient.http import aio
 from tritonclient.utils import InferenceServerException
 
-from bento.app import build
-from bento.body import BodyLimit
 from bento.desk import Desk
 from bento.settings import settings
 from stages.preprocess.decode import pixels
 from tests.conftest import encoded, photo
+from tests.services import listening
 
 SETTINGS = replace(settings(), threads=1, max_body_mb=1.0)
 PICTURES = [encoded(photo(200, 150, seed), "JPEG") for seed in range(3)]
@@ -44,17 +39,8 @@ def desk(package: Path) -> Desk:
 @pytest.fixture(scope="module")
 def address(desk: Desk) -> Iterator[str]:
     """Serve the application on a free port, in a thread."""
-    app = build()
-    app.state.desk = desk
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(BodyLimit(app, SETTINGS.max_body), log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with listening(desk) as found:
+        yield found
 
 
 @pytest.fixture

@@ -105,6 +105,14 @@ def test_a_network_that_answers_otherwise_gets_a_folder_of_its_own(
     assert home("key", np.ones((2, 5), np.float32)) not in (home("key", one), home("key", other))
 
 
+def test_features_whose_probe_is_gone_are_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    first = home("key", np.ones((2, 4), np.float32))
+    ask(first, [1, 2])
+    (first / "probe.npy").unlink()
+    assert home("key", np.full((2, 4), 7, np.float32)) != first
+
+
 def test_keys_tell_pictures_apart_and_fit() -> None:
     found = keys(list(range(256)))
     assert found.dtype == KEY

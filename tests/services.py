@@ -1,0 +1,40 @@
+"""The services' application with a desk of its own: in process, or listening on loopback."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.testclient import TestClient
+
+from bento.app import build
+from bento.body import BodyLimit
+from bento.desk import Desk
+
+
+def application(desk: Desk) -> BodyLimit:
+    """Return the application behind its limit of bodies."""
+    app = build()
+    app.state.desk = desk
+    return BodyLimit(app, desk.settings.max_body)
+
+
+def in_process(desk: Desk) -> TestClient:
+    """Return a client that calls the application; an error inside is a 500."""
+    return TestClient(application(desk), raise_server_exceptions=False)
+
+
+@contextmanager
+def listening(desk: Desk) -> Iterator[str]:
+    """Serve the application on a free port, in a thread; yield host:port."""
+    with socket.create_server(("127.0.0.1", 0)) as open_socket:
+        server = uvicorn.Server(uvicorn.Config(application(desk), log_level="error", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [open_socket]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"127.0.0.1:{open_socket.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
