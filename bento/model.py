@@ -1,44 +1,25 @@
-"""A packaged model: encoded pictures in, probabilities out."""
+"""A packaged classifier: encoded pictures in, probabilities out."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from bento.examples import read_examples
-from stages.preprocess.decode import MAX_PIXELS, Pixels, Undecodable, pixels
+from stages.preprocess.decode import MAX_PIXELS, Pixels, Undecodable
+from stages.runtime import Answers, Network
 
-Probabilities = npt.NDArray[np.float32]
+Probabilities = Answers
 
 
-class Model:
-    """One package and its ONNX Runtime session; safe to call from several threads."""
+class Model(Network):
+    """A package whose network tells classes apart: `run` returns the probability of each (N x C)."""
 
     def __init__(self, folder: Path, threads: int = 0, max_pixels: int = MAX_PIXELS) -> None:
-        self.contract: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        self.name: str = self.contract["name"]
+        super().__init__(folder, threads, max_pixels)
         self.labels: list[str] = self.contract["labels"]
         self.examples = read_examples(folder, self.contract.get("examples", []))
-        self.max_pixels = max_pixels
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
-        self._input: str = self.contract["input"]["name"]
-        self._output: str = self.contract["output"]["name"]
-
-    def decode(self, data: bytes) -> Pixels:
-        """Return an encoded picture at the model's size (uint8, H x W x 3), or raise Undecodable."""
-        return pixels(data, self.contract["size"], self.contract["resize"], self.max_pixels)
-
-    def run(self, images: Pixels) -> Probabilities:
-        """Return the probability of every class (N x C) of raw pixels (uint8, N x H x W x 3)."""
-        answer: Probabilities = self._session.run([self._output], {self._input: images})[0]
-        return answer
 
     def predict(self, pictures: list[bytes]) -> Probabilities:
         """Return the probability of every class (N x C) of encoded pictures, computed as one batch."""

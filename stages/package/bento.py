@@ -20,7 +20,7 @@ from stages.files import write_text
 from stages.place import PACKAGES
 
 REQUIREMENTS = ("bentoml", "jinja2", "numpy", "onnxruntime", "pillow", "python-multipart", "pyyaml", "starlette")
-CODE_FILES = ("stages/__init__.py", "stages/preprocess/__init__.py", "stages/preprocess/decode.py")
+CODE_FILES = ("stages/__init__.py", "stages/preprocess/__init__.py", "stages/preprocess/decode.py", "stages/runtime.py")
 NEVER = "1970-01-01T00:00:00+00:00"
 EVERYTHING = "bestiary"
 

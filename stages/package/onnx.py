@@ -13,6 +13,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from stages.preprocess.store import Images
+from stages.runtime import session
 from stages.train.model import Probabilities
 
 INPUT, OUTPUT = "pixels", "probabilities"
@@ -75,14 +76,6 @@ def keep_only(field: Any, items: list[Any]) -> None:
     """Replace the items of a repeated field."""
     del field[:]
     field.extend(items)
-
-
-def session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
-    """Open an ONNX file on the CPU."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def ask(path: Path, images: Images) -> Probabilities:

@@ -51,7 +51,8 @@ def log(run: Run, model: Description, package: Path, example: Images) -> str:
     import onnx
     from mlflow.models import infer_signature
 
-    from stages.package.onnx import INPUT, OUTPUT, session
+    from stages.package.onnx import INPUT, OUTPUT
+    from stages.runtime import session
 
     file = package / "model.onnx"
     answer = session(file).run([OUTPUT], {INPUT: example})[0]

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from stages.files import sha256_file
-from stages.package.onnx import INPUT, OUTPUT, ask, export, session
+from stages.package.onnx import INPUT, OUTPUT, ask, export
+from stages.runtime import session
 from stages.package.parity import chosen, compare
 from stages.preprocess.store import Store
 from stages.train.framework import framework
