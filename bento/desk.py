@@ -9,25 +9,10 @@ from typing import Generic, TypeVar
 from starlette.requests import Request
 
 from bento.model import Model
+from bento.refusals import Busy, UnknownModel
 from bento.settings import Settings
 
 T = TypeVar("T")
-
-
-class Busy(Exception):
-    """The queue is full, or a request waited too long; `after` is when to try again, seconds."""
-
-    def __init__(self, message: str, after: int) -> None:
-        super().__init__(message)
-        self.after = after
-
-
-class UnknownModel(KeyError):
-    """There is no such model; the message names those there are."""
-
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(name)
-        self.message = f"Model not found: {name}. There are: {', '.join(known)}"
 
 
 def desk(request: Request) -> "Desk":

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from bento.desk import Busy, UnknownModel
 from bento.encoding import Bloated, Damaged, Unknown
+from bento.refusals import Busy, UnknownModel
 from bento.tensors import Malformed
 from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 

@@ -2,7 +2,7 @@
 
 from starlette.exceptions import HTTPException
 
-from bento.desk import Busy, UnknownModel
+from bento.refusals import Busy, UnknownModel
 from bento.settings import Settings
 from bento.tensors import Malformed
 from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable

@@ -13,7 +13,8 @@ from starlette.datastructures import UploadFile
 
 from bento.app import build
 from bento.body import BodyLimit
-from bento.desk import Busy, Desk, UnknownModel
+from bento.desk import Desk
+from bento.refusals import Busy, UnknownModel
 from bento.settings import packaged, packages, settings
 from stages.preprocess.decode import TooLarge, Undecodable
 

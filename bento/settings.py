@@ -22,6 +22,11 @@ class Settings:
     max_body_mb: float
     max_megapixels: float
     sure: float
+    max_results: int
+    cors: list[str]
+    url_hosts: list[str]
+    url_timeout: float
+    fetches: int
 
     @property
     def max_body(self) -> int:
