@@ -1,11 +1,10 @@
 """What a user did wrong, said so that it can be mended."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from stages.console import errors
-
-MOST = 20  # names in one message
+from stages.nearest import MOST as MOST
+from stages.nearest import nearest as nearest
 
 
 class UserError(Exception):
@@ -22,16 +21,6 @@ def refusal(error: UserError | str) -> int:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error, or its kind."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean lr?", or the whole list where nothing is near."""
-    names = sorted(map(str, known))
-    match = get_close_matches(name, names, n=1, cutoff=0.6)
-    if match:
-        return f"; did you mean {match[0]}?"
-    shown = [*names[:MOST], "…"] if len(names) > MOST else names
-    return f"; allowed: {', '.join(shown)}" if names else "; none exist"
 
 
 def choose(kind: str, name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,1 @@
+"""index: featurised pictures → `artifacts/indexes/<index>/`, searched exactly within any combination of labels."""

@@ -1,0 +1,139 @@
+"""The conditional index: the largest inner products among the rows that a filter keeps, exactly."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.files import atomic_folder
+from stages.index.generation import DESCRIPTION, consistent
+from stages.index.labels import Labels
+from stages.index.ranking import Neighbours, Ranking, Vectors
+from stages.index.rows import Positions, Rows, Runs
+from stages.index.scan import scan
+from stages.index.where import Where
+from stages.index.write import FILES, Matrix, Watch, quietly, write
+
+BATCH = 256  # queries in one pass over the rows
+
+
+class ConditionalIndex:
+    """Vectors in blocks of equal labels, memory-mapped; safe to query from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.about: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        self.columns: list[str] = self.about["columns"]
+        self.blocks: list[str] = self.about["blocks"]
+        count, self.dimension = int(self.about["count"]), int(self.about["dimension"])
+        self._vectors: Vectors = mapped(folder / "vectors.npy", (count, self.dimension))
+        self._ids: Positions = mapped(folder / "ids.npy", (count,))
+        self._largest = float(self.about["largest_norm"])
+        self.labels: Mapping[str, list[str]] = Labels(folder, self.columns)
+        codes = mapped(folder / "codes.npy", (count, len(self.columns)))
+        self._rows = Rows(codes, self.labels, self.blocks, np.load(folder / "blocks.npy"))
+
+    @staticmethod
+    def build(
+        folder: Path,
+        vectors: Matrix,
+        columns: Mapping[str, Sequence[str]],
+        blocks: Sequence[str],
+        about: Mapping[str, Any] | None = None,
+        watch: Watch = quietly,
+    ) -> "ConditionalIndex":
+        """Write an index of vectors (N x D, read in parts) into a folder that has none, and open it.
+
+        `columns` are the labels of the rows (N strings each), `blocks` the columns that rows are sorted by, `about`
+        more keys for index.json. Raise ValueError naming the row whose vector is not finite.
+        """
+        write(folder, vectors, columns, blocks, about or {}, watch)
+        return ConditionalIndex.load(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "ConditionalIndex":
+        """Open an index, memory-mapped; raise FileNotFoundError or ValueError naming the file."""
+        return consistent(folder, lambda: cls(folder))
+
+    def save(self, folder: Path) -> None:
+        """Copy the index to another folder, atomically."""
+        with atomic_folder(folder) as scratch:
+            for name in FILES:
+                shutil.copyfile(self._folder / name, scratch / name)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def query(self, vectors: npt.ArrayLike, k: int, where: Where | None = None) -> Neighbours:
+        """Return for each query (Q x D, or one of D) the k rows with the largest inner products, of those kept.
+
+        Fewer rows where fewer are kept; equal scores are ordered by id. Queries are taken as float32, scores are
+        computed in float64. Raise ValueError for k < 1, queries of another length or not finite, UnknownColumn and
+        UnknownLabel for the filter.
+        """
+        queries, kept = self._checked(vectors, k), self._rows.kept(where)
+        width = min(k, kept.count)
+        if not (width and len(queries)):
+            return Neighbours(np.empty((len(queries), width), np.int64), np.empty((len(queries), width)))
+        parts = [self._search(queries[start : start + BATCH], k, kept) for start in range(0, len(queries), BATCH)]
+        return Neighbours(np.concatenate([part.ids for part in parts]), np.concatenate([part.scores for part in parts]))
+
+    def find_maximum_inner_products(
+        self, query_point: npt.ArrayLike, conditioner: Where | None, k: int
+    ) -> list[tuple[int, float]]:
+        """Return the ids and scores of one query's k best rows, as the published index does."""
+        point = np.asarray(query_point)
+        if point.ndim != 1:
+            raise ValueError(f"query_point: shape {point.shape}; give one vector of {self.dimension} numbers")
+        found = self.query(point, k, conditioner)
+        return list(zip(found.ids[0].tolist(), found.scores[0].tolist(), strict=True))
+
+    def vector(self, id: int) -> Vectors:  # noqa: A002
+        """Return the vector (float32, D) of a row by its id; raise IndexError where there is none."""
+        if not 0 <= id < len(self):
+            raise IndexError(f"id {id}: the index has ids 0 to {len(self) - 1}")
+        return np.array(self._vectors[self._positions[id]])
+
+    def count(self, where: Where | None = None) -> int:
+        """Return how many rows a filter keeps."""
+        return self._rows.kept(where).count
+
+    @cached_property
+    def _positions(self) -> Positions:
+        """Return each id's position."""
+        positions = np.empty_like(self._ids)
+        positions[self._ids] = np.arange(len(self._ids))
+        return positions
+
+    def _search(self, queries: Vectors, k: int, kept: Runs) -> Neighbours:
+        """Scan the kept rows once for some queries."""
+        ranking = Ranking(self._vectors, self._ids, queries, k, self._largest)
+        scan(self._vectors, kept, ranking)
+        return ranking.result()
+
+    def _checked(self, vectors: npt.ArrayLike, k: int) -> Vectors:
+        """Return queries as float32, Q x D."""
+        if k < 1:
+            raise ValueError(f"k: {k} neighbours; ask for 1 or more")
+        given = np.atleast_2d(np.asarray(vectors))
+        if given.ndim != 2 or given.shape[1] != self.dimension:
+            raise ValueError(f"query: shape {np.shape(vectors)}; the index holds vectors of {self.dimension} numbers")
+        with np.errstate(over="ignore"):
+            queries = np.ascontiguousarray(given, dtype=np.float32)
+        if not np.isfinite(queries).all():
+            first = np.flatnonzero(~np.isfinite(queries).all(axis=1))[0]
+            raise ValueError(f"query {first}: not finite in float32")
+        return queries
+
+
+def mapped(file: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Open an array, memory-mapped; raise ValueError where it is not of that shape."""
+    array = np.asarray(np.load(file, mmap_mode="r"))
+    if array.shape != shape:
+        raise ValueError(f"{file}: shape {array.shape}, {DESCRIPTION} says {shape}")
+    return array
