@@ -5,8 +5,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from stages.errors import UserError, choose
+from stages.index_schema import Features
 from stages.ranges import check_ranges
-from stages.registry import LAYOUT, NETWORKS, check_options
+from stages.registry import LAYOUT, NETWORKS, TRAINED, check_options, modules
 from stages.schema import Model, Train, Tree
 from stages.space import searched, varied
 
@@ -133,6 +134,33 @@ def check_values(where: str, key: str, values: list[Any], train: Train, plugins:
             raise UserError(f"{where}: {error}") from error
 
 
+def check_indexes(tree: Tree) -> None:
+    """Raise a UserError for an index of what does not exist, or whose name, blocks or columns are not its own."""
+    for name, index in tree.indexes.items():
+        where = f"indexes.{name}"
+        if name in tree.models:
+            raise UserError(f"{where}: a model has this name; services and reports need each its own: rename one")
+        choose(f"{where}.dataset", index.dataset, tree.datasets)
+        check_featuriser(f"{where}.features", index.features, tree)
+        if not index.show:
+            raise UserError(f"{where}.show: empty; name the column that is a picture's heading")
+        for key, columns in (("blocks", index.blocks), ("show", index.show)):
+            if len(set(columns)) < len(columns):
+                raise UserError(f"{where}.{key}: {columns} names a column twice")
+
+
+def check_featuriser(where: str, features: Features, tree: Tree) -> None:
+    """Raise a UserError for a featuriser whose network does not exist, or is not what it is said to be made of."""
+    if features.weights == TRAINED:
+        choose(f"{where}.network", features.network, tree.models)
+        expected = f"artifacts/models/{features.network}/weights.safetensors"
+        if features.code != expected:
+            raise UserError(f"{where}.code: {features.code!r}; with weights: trained say {where}.code={expected}")
+        return
+    known = {name for kind in NETWORKS.values() for name in modules(kind, tree.plugins)}
+    choose(f"{where}.network", features.network, known)
+
+
 CHECKS = (
     check_splits,
     check_pictures,
@@ -143,4 +171,5 @@ CHECKS = (
     check_freezes,
     check_searches,
     check_targets,
+    check_indexes,
 )

@@ -14,7 +14,7 @@ from stages.secrets import refuse_secrets
 
 CODE = Path(__file__).resolve().parents[1]
 CONF = CODE / "conf"
-SELECTORS = ("model", "dataset", "from")
+SELECTORS = ("model", "dataset", "index", "from")
 
 
 def project() -> Path:

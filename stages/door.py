@@ -17,10 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 from stages.config import CONF, complaint, project, typed
 from stages.errors import UserError, choose, refusal
 from stages.files import write_json
+from stages.index_schema import Index
 from stages.place import Place
 from stages.schema import Dataset, Model, Tree
 from stages.secrets import refuse_secrets
 from stages.sweep import RESULT, finish
+
+GROUPS = {"dataset": "datasets", "model": "models", "index": "indexes"}
 
 Task = Callable[["Job"], "Result | None"]
 
@@ -56,6 +59,11 @@ class Job:
     def dataset(self) -> Dataset:
         """The dataset that was chosen."""
         return self.tree.datasets[self.name]
+
+    @property
+    def index(self) -> Index:
+        """The index that was chosen."""
+        return self.tree.indexes[self.name]
 
 
 class Door:
@@ -109,7 +117,7 @@ def arrive(module: str) -> Door:
 
 
 def door(stage: str, picks: str | None) -> Callable[[Task], Door]:
-    """Turn `task(job)` into a stage's main; `picks` says what it works on: a "model", a "dataset", or nothing."""
+    """Turn `task(job)` into a stage's main; `picks` says what it works on: "model", "dataset", "index" or none."""
     return lambda task: Door(task, stage, picks)
 
 
@@ -135,7 +143,7 @@ def job(config: DictConfig, stage: str, picks: str | None) -> Job:
     tree = typed(config)
     if picks is None:
         return Job(stage, tree, "", place(config))
-    known: dict[str, Any] = getattr(tree, f"{picks}s")
+    known: dict[str, Any] = getattr(tree, GROUPS[picks])
     name = config.get(picks)
     if name is None:
         raise UserError(f"{picks}: not chosen; say {picks}=… with one of {', '.join(known)}")

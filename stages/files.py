@@ -12,9 +12,13 @@ from typing import Any
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside target; on success it replaces target, on error it is removed."""
-    scratch = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(scratch, ignore_errors=True)
+    """Yield an empty folder beside target; on success it replaces target, on error it is removed.
+
+    Who has files of the former target open, a server say, goes on reading them.
+    """
+    scratch, former = (target.with_name(f".{target.name}.{state}") for state in ("partial", "former"))
+    for folder in (scratch, former):
+        shutil.rmtree(folder, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
         yield scratch
@@ -22,8 +26,9 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     if target.exists():
-        shutil.rmtree(target)
+        target.rename(former)
     scratch.rename(target)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 @contextmanager

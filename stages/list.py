@@ -1,4 +1,4 @@
-"""`python -m stages.list [--json]`: every dataset and model, what is made of it, how good it is, how to serve it."""
+"""`python -m stages.list [--json]`: every dataset, model and index: what is made of it, how good, how to use it."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from stages.config import project
 from stages.console import console
 from stages.fetch.download import public
 from stages.files import read_json
-from stages.place import MODEL, PACKAGE, PREPARED, REPORT
+from stages.place import INDEX, MODEL, PACKAGE, PREPARED, REPORT
 
 DATASETS = {
     "dataset": "left",
@@ -33,6 +33,14 @@ MODELS = {
     "trained in": "right",
     "package": "right",
 }
+INDEXES = {
+    "index": "left",
+    "dataset": "left",
+    "featuriser": "left",
+    "pictures": "right",
+    "alike among the best (chance)": "left",
+    "size": "right",
+}
 
 
 def main() -> None:
@@ -45,6 +53,7 @@ def main() -> None:
     found = {
         "datasets": [dataset(root, name, item) for name, item in config["datasets"].items()],
         "models": [model(root, name, item) for name, item in config["models"].items()],
+        "indexes": [index(root, name, item) for name, item in config["indexes"].items()],
     }
     if arguments.json:
         print(json.dumps(found, indent=2))  # noqa: T201
@@ -95,6 +104,25 @@ def model(root: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def index(root: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Return what the config and the artifacts of an index say."""
+    folder = root / INDEX.format(name)
+    report = optional(root / REPORT.format(name) / "metrics.json")
+    there = folder.exists()
+    return {
+        "index": name,
+        "dataset": config["dataset"],
+        "network": config["features"]["network"],
+        "weights": config["features"]["weights"],
+        "pictures": report.get("pictures"),
+        "quality": {column: report[column] for column in config["blocks"] if report.get(column)},
+        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if there else None,
+        "folder": str(folder.relative_to(root)) if there else None,
+        "make": f"dvc repro index@{name}",
+        "serve": f"bentoml serve bento.service:{name}" if there else None,
+    }
+
+
 def interval(share: float | None, count: int | None) -> list[float]:
     """Return the 95 % interval of a share of `count`, nothing for none."""
     from stages.evaluate.metrics import wilson
@@ -118,8 +146,13 @@ def train_seconds(root: Path, name: str) -> float | None:
 
 
 def show(found: dict[str, list[dict[str, Any]]]) -> None:
-    """Print both tables, and what to try next."""
-    for rows, columns, cells in ((found["datasets"], DATASETS, of_dataset), (found["models"], MODELS, of_model)):
+    """Print the tables, and what to try next."""
+    tables = (
+        (found["datasets"], DATASETS, of_dataset),
+        (found["models"], MODELS, of_model),
+        (found["indexes"], INDEXES, of_index),
+    )
+    for rows, columns, cells in tables:
         table = Table(header_style="bold")
         for column, side in columns.items():
             table.add_column(column, justify=side)  # type: ignore[arg-type]
@@ -130,10 +163,11 @@ def show(found: dict[str, list[dict[str, Any]]]) -> None:
         if item["test_interval"] and item["test_interval"][0] <= item["majority_guess"]:
             console.print(f"{item['model']} is not shown to beat always guessing ({item['majority_guess']:.1%})")
     packaged = [item for item in found["models"] if item["package"]]
-    suggest(packaged[0] if packaged else None)
+    searchable = [item for item in found["indexes"] if item["folder"]]
+    suggest(packaged[0] if packaged else None, searchable[0] if searchable else None)
 
 
-def suggest(item: dict[str, Any] | None) -> None:
+def suggest(item: dict[str, Any] | None, search: dict[str, Any] | None) -> None:
     """Say what to try next."""
     commands = [("make demo", "train, test and package every model")]
     if item is not None:
@@ -141,6 +175,7 @@ def suggest(item: dict[str, Any] | None) -> None:
         commands = [
             (f"python -m stages.predict model={name} IMAGE …", "label your own pictures"),
             (item["serve"], f"then: curl -X POST http://localhost:3000/predictions/{name} -T IMAGE"),
+            *([(search["serve"], f"then: http://localhost:3000/similar/{search['index']}")] if search else []),
             ("make serve", "all of them; then http://localhost:3000 has a page for each to drop pictures on"),
             ("make ui", "curves, confusion matrices, model cards, the champion models"),
         ]
@@ -167,6 +202,22 @@ def of_model(item: dict[str, Any]) -> list[str]:
         text(item["test_accuracy"], "{:.1%}") + between(item["test_interval"]),
         text(item["train_seconds"], "{:.0f} s"),
         text(item["package_bytes"] and item["package_bytes"] / 2**20, "{:.1f} MB"),
+    ]
+
+
+def of_index(item: dict[str, Any]) -> list[str]:
+    """Return an index's row; what is not there yet is a dash."""
+    shares = (
+        f"{column} {next(iter(numbers.values())):.1%} ({numbers['chance']:.1%})"
+        for column, numbers in item["quality"].items()
+    )
+    return [
+        item["index"],
+        item["dataset"],
+        f"{item['network']}, {item['weights']}",
+        text(item["pictures"], "{:,}"),
+        ", ".join(shares) or "–",
+        text(item["bytes"] and item["bytes"] / 2**20, "{:.1f} MB"),
     ]
 
 

@@ -17,8 +17,17 @@ PREPARED = "data/prepared/{}"
 MODEL = "artifacts/models/{}"
 REPORT = "artifacts/reports/{}"
 PACKAGE = "artifacts/packages/{}"
-PACKAGES = "artifacts/packages{}"
-MAKERS = {"raw": "fetch", "prepared": "preprocess", "models": "train", "reports": "evaluate", "packages": "package"}
+FEATURISER = "artifacts/featurisers/{}"
+INDEX = "artifacts/indexes/{}"
+MAKERS = {
+    "raw": "fetch",
+    "prepared": "preprocess",
+    "models": "train",
+    "reports": "evaluate",
+    "packages": "package",
+    "featurisers": "featuriser",
+    "indexes": "index",
+}
 
 
 @dataclass(frozen=True)
@@ -30,12 +39,17 @@ class Place:
 
     def read(self, layout: str, name: str) -> Path:
         """Return an existing folder, or raise a UserError naming the command that makes it."""
+        found = self.find(layout, name)
+        if found is not None:
+            return found
         relative = layout.format(name)
-        for base in (self.root, self.project):
-            if (base / relative).exists():
-                return base / relative
         stage = MAKERS[Path(relative).parts[1]]
         raise UserError(f"{relative}: not there yet; make it with `dvc repro {stage}@{name}`")
+
+    def find(self, layout: str, name: str) -> Path | None:
+        """Return an existing folder, None where there is none."""
+        places = (base / layout.format(name) for base in (self.root, self.project))
+        return next((place for place in places if place.exists()), None)
 
     @contextmanager
     def write(self, layout: str, name: str) -> Iterator[Path]:

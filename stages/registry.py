@@ -32,6 +32,7 @@ NETWORKS = {  # by framework
     "lightning": Kind("network", "stages.train.networks", "build"),
     "keras": Kind("network", "stages.train.networks", "keras_model"),
 }
+TRAINED = "trained"  # the weights of a featuriser that is one of the tree's models
 LAYOUT = Kind("layout", "stages.fetch.layouts", "entries", ("collect",))
 
 TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,), "str": (str,)}

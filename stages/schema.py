@@ -5,19 +5,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
-
-def key(
-    default: Any = MISSING,
-    *,
-    least: float | None = None,
-    most: float | None = None,
-    above: float | None = None,
-    choices: tuple[str, ...] = (),
-    length: int | None = None,
-) -> Any:
-    """Declare a key: its default (none: must be given) and what is allowed."""
-    allowed = {"least": least, "most": most, "above": above, "choices": choices, "length": length}
-    return field(default=default, metadata=allowed)
+from stages.index_schema import Index, Normalize
+from stages.key import key
 
 
 @dataclass
@@ -108,14 +97,6 @@ class KerasHardware:
 @dataclass
 class Trainer(Hardware, LightningHardware, KerasHardware):
     """`trainer`: the values for every model at once; each model's `train` takes them and may override them."""
-
-
-@dataclass
-class Normalize:
-    """Pixels / 255, minus mean, divided by std, per RGB channel."""
-
-    mean: list[float] = key(length=3)
-    std: list[float] = key(length=3)
 
 
 @dataclass
@@ -273,5 +254,6 @@ class Tree:
     plugins: list[str] = MISSING
     datasets: dict[str, Dataset] = MISSING
     models: dict[str, Model] = MISSING
+    indexes: dict[str, Index] = MISSING
     trainer: Trainer = field(default_factory=Trainer)
     bento: Bento = field(default_factory=Bento)

@@ -34,7 +34,7 @@ def main(job: Job) -> None:
     images = chosen(test, config.parity_images)
     with job.place.write(PACKAGE, job.name) as folder:
         found = export(trained, description, config, images, folder)
-        refuse_drift(job.name, found, config.parity)
+        refuse_drift(f"models.{job.name}.package.parity", found, config.parity)
         write_json(folder / "parity.json", {kind: parity.record for kind, parity in found.items()})
         content = sha256_file(folder / "model.onnx")
         examples = write_examples(test, store.labels, folder)

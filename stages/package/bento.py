@@ -6,6 +6,7 @@ machine into bento.yaml and README.md; those are taken out, so equal inputs give
 
 import os
 import shutil
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,50 +18,54 @@ from stages.console import console
 from stages.door import Job, door
 from stages.errors import UserError
 from stages.files import write_text
-from stages.place import PACKAGES
+from stages.place import INDEX, PACKAGE
 
 REQUIREMENTS = ("bentoml", "jinja2", "numpy", "onnxruntime", "pillow", "python-multipart", "pyyaml", "starlette")
 CODE_FILES = ("stages/__init__.py", "stages/preprocess/__init__.py", "stages/preprocess/decode.py", "stages/runtime.py")
 NEVER = "1970-01-01T00:00:00+00:00"
 EVERYTHING = "bestiary"
+PACKAGED = ("model.onnx", "model.json", "examples")  # the rest of a package is for other servers
+NOT_SERVED = ("matches.parquet",)
 
 
 @door("bento", picks=None)
 def main(job: Job) -> None:
-    """Build every Bento from the packages that there are."""
+    """Build every Bento from the packages and indexes that there are."""
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
-    packages = job.place.read(PACKAGES, "")
-    models = sorted(name for name in job.tree.models if (packages / name / "model.onnx").exists())
-    if not models:
-        raise UserError(f"{packages}: no package in it; make them with `dvc repro package`")
+    found = {name: folder for name in job.tree.models if (folder := job.place.find(PACKAGE, name))}
+    found |= {name: folder for name in job.tree.indexes if (folder := job.place.find(INDEX, name))}
+    if not found:
+        raise UserError("artifacts/packages: no package in it; make them with `dvc repro package`")
     with job.place.write("artifacts/bentos{}", "") as folder:
         context, store = folder / ".context", folder / ".store"
         store.mkdir()
         os.environ["BENTOML_HOME"] = str(store)
-        for name, chosen in {EVERYTHING: models, **{model: [model] for model in models}}.items():
-            lay_out(context, packages, chosen, job)
+        for name, chosen in {EVERYTHING: list(found), **{name: [name] for name in found}}.items():
+            lay_out(context, {served: found[served] for served in chosen}, job)
             build(context, name, "Bestiary" if name == EVERYTHING else name, folder)
             shutil.rmtree(context)
         shutil.rmtree(store)
     built = job.place.root / "artifacts" / "bentos" / EVERYTHING
-    console.print(f"built Bentos of {', '.join(models)} and of all; serve one: bentoml serve {built}")
+    console.print(f"built Bentos of {', '.join(sorted(found))} and of all; serve one: bentoml serve {built}")
 
 
-def lay_out(context: Path, packages: Path, models: list[str], job: Job) -> None:
-    """Put what a Bento holds into a folder: the services, the code they need, their settings, models with examples."""
+def lay_out(context: Path, served: dict[str, Path], job: Job) -> None:
+    """Put what a Bento holds into a folder: the services, the code they need, their settings, packages and indexes."""
     shutil.copytree(CODE / "bento", context / "bento", ignore=shutil.ignore_patterns("__pycache__"))
     for file in CODE_FILES:
         (context / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(CODE / file, context / file)
     settings = {"bento": vars(job.tree.bento)}
     write_text(context / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
-    for model in models:
-        target = context / "artifacts" / "packages" / model
-        target.mkdir(parents=True)
-        for name in ("model.onnx", "model.json"):
-            shutil.copyfile(packages / model / name, target / name)
-        if (packages / model / "examples").is_dir():
-            shutil.copytree(packages / model / "examples", target / "examples")
+    for name, folder in served.items():
+        index = name in job.tree.indexes
+        copied = shutil.ignore_patterns(*NOT_SERVED) if index else only(PACKAGED)
+        shutil.copytree(folder, context / (INDEX if index else PACKAGE).format(name), ignore=copied)
+
+
+def only(names: tuple[str, ...]) -> Callable[[str, list[str]], list[str]]:
+    """Return which of a package's files to leave out: all but these, and what lies in folders of these names."""
+    return lambda folder, found: [name for name in found if Path(folder).name not in names and name not in names]
 
 
 def build(context: Path, name: str, service: str, folder: Path) -> None:

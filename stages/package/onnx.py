@@ -19,7 +19,7 @@ from stages.train.model import Probabilities
 INPUT, OUTPUT = "pixels", "probabilities"
 
 
-def export(model: nn.Module, size: int, opset: int, path: Path) -> None:
+def export(model: nn.Module, size: int, opset: int, path: Path, output: str = OUTPUT) -> None:
     """Write a model of raw pixels (uint8, N x size x size x 3; N is free) as one ONNX file."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
@@ -30,7 +30,7 @@ def export(model: nn.Module, size: int, opset: int, path: Path) -> None:
             (example,),
             path,
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=[output],
             opset_version=opset,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             external_data=False,
@@ -78,8 +78,8 @@ def keep_only(field: Any, items: list[Any]) -> None:
     field.extend(items)
 
 
-def ask(path: Path, images: Images) -> Probabilities:
+def ask(path: Path, images: Images, output: str = OUTPUT) -> Probabilities:
     """Return an ONNX file's answers, in one batch and, for the first image, alone."""
     opened = session(path)
-    batch, alone = (opened.run([OUTPUT], {INPUT: some})[0] for some in (images, images[:1]))
+    batch, alone = (opened.run([output], {INPUT: some})[0] for some in (images, images[:1]))
     return np.concatenate([alone, batch[1:]])

@@ -16,12 +16,13 @@ class Parity:
 
     images: int
     largest: float
-    agreeing: int
+    agreeing: int | None = None
 
     @property
     def record(self) -> dict[str, Any]:
         """The numbers, for parity.json."""
-        return {"images": self.images, "max_abs_difference": self.largest, "same_label": self.agreeing}
+        labels = {} if self.agreeing is None else {"same_label": self.agreeing}
+        return {"images": self.images, "max_abs_difference": self.largest} | labels
 
 
 def compare(native: Probabilities, other: Probabilities) -> Parity:
@@ -30,13 +31,13 @@ def compare(native: Probabilities, other: Probabilities) -> Parity:
     return Parity(len(native), largest, int((native.argmax(1) == other.argmax(1)).sum()))
 
 
-def refuse_drift(name: str, found: dict[str, Parity], limit: float) -> None:
-    """Raise a UserError where an exported model answers otherwise than the native one."""
+def refuse_drift(where: str, found: dict[str, Parity], limit: float) -> None:
+    """Raise a UserError where an exported model answers otherwise than the native one; `where` is the limit's key."""
     for kind, parity in found.items():
         if not parity.largest <= limit:
             raise UserError(
-                f"models.{name}.package.parity: {kind} differs by up to {parity.largest:.2g} on {parity.images} "
-                f"images, more than {limit:g}; nothing is packaged. Try another package.opset"
+                f"{where}: {kind} differs by up to {parity.largest:.2g} on {parity.images} "
+                f"images, more than {limit:g}; nothing is packaged. Try another opset"
             )
 
 

@@ -43,8 +43,9 @@ def prepare(config: Keras, store: Store, plugins: list[str]) -> keras.Model:
     with device(config):
         network = build(config.framework, config.network, len(store.labels), store.size, plugins)
         keras.config.set_dtype_policy("float32")
-        initialise(network, config.weights)
-        freeze(network, config.freeze, head_of(config, plugins))
+        module = load(NETWORKS[config.framework], str(config.network["name"]), plugins)
+        initialise(network, config.weights, module)
+        freeze(network, config.freeze, getattr(module, "HEAD", None))
         batches = Order(len(store.split("train")), config.batch_size, config.seed)
         compile_network(network, config, config.epochs * len(batches))
     return network
@@ -60,11 +61,6 @@ def freeze(network: keras.Model, rule: str | list[str], head: str | None) -> Non
             layer.trainable = False
         for weight in own:
             weight.trainable = weight.path not in still
-
-
-def head_of(config: Keras, plugins: list[str]) -> str | None:
-    """Return the name of the network's last part, where its file names one."""
-    return getattr(load(NETWORKS[config.framework], str(config.network["name"]), plugins), "HEAD", None)
 
 
 def precision(config: Keras) -> str:

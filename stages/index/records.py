@@ -1,0 +1,88 @@
+"""What an index folder holds of each picture beside its vector: metadata as JSON lines, thumbnails as JPEGs."""
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from PIL import Image
+
+from stages.console import track
+from stages.errors import UserError
+from stages.index.collection import METADATA, THUMBS, offsets_of
+from stages.preprocess.store import Everything
+
+QUALITY = 82
+Sizes = npt.NDArray[np.int64]
+
+
+def write_records(everything: Everything, resize: str, thumbnail: int, folder: Path) -> None:
+    """Write metadata and thumbnails of every picture."""
+    append(folder / METADATA, lines(everything.metadata))
+    append(folder / THUMBS, thumbs(everything, resize, thumbnail))
+
+
+def append(file: Path, records: Iterable[bytes]) -> None:
+    """Write byte strings one after another, and where each begins."""
+    ends = [0]
+    with file.open("wb") as target:
+        for record in records:
+            target.write(record)
+            ends.append(target.tell())
+    np.save(offsets_of(file), np.array(ends, np.int64))
+
+
+def lines(metadata: pa.Table) -> Iterator[bytes]:
+    """Yield a table's rows as JSON; what is missing is an empty string."""
+    for batch in metadata.to_batches(max_chunksize=4096):
+        for row in batch.to_pylist():
+            text = json.dumps({name: value or "" for name, value in row.items()}, ensure_ascii=False)
+            yield f"{text}\n".encode()
+
+
+def thumbs(everything: Everything, resize: str, longest: int) -> Iterator[bytes]:
+    """Yield a small JPEG of every picture, in the shape that it had before it was made square."""
+    for number in track(range(len(everything.images)), len(everything.images), "thumbnails"):
+        image = Image.fromarray(np.asarray(everything.images[number : number + 1])[0])
+        yield jpeg(restored(image, everything.sizes[number], resize, longest))
+
+
+def restored(image: Image.Image, size: Sizes, resize: str, longest: int) -> Image.Image:
+    """Return a square picture in its former shape: what was squashed is stretched, what was letterboxed is cut out."""
+    width, height = (max(1, round(side / size.max() * image.width)) for side in size)
+    if resize == "letterbox":
+        width, height = min(width, int(size[0])), min(height, int(size[1]))
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        image = image.crop((left, top, left + width, top + height))
+    else:
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    image.thumbnail((longest, longest))
+    return image
+
+
+def jpeg(image: Image.Image) -> bytes:
+    """Return a picture's file."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=QUALITY)
+    return file.getvalue()
+
+
+def columns(metadata: pa.Table, needed: Iterable[str], dataset: str) -> dict[str, list[str]]:
+    """Return column → values, empty strings where there are none; refuse columns that the table lacks."""
+    missing = [name for name in needed if name not in metadata.column_names]
+    if missing:
+        there = ", ".join(metadata.column_names)
+        raise UserError(f"dataset {dataset}: no metadata column {', '.join(missing)}; there is {there}")
+    return {name: [value or "" for value in metadata[name].to_pylist()] for name in metadata.column_names}
+
+
+def refuse_twice(names: list[str], column: str) -> None:
+    """Raise a UserError where a column that names pictures names two alike."""
+    seen: set[str] = set()
+    for number, name in enumerate(names):
+        if name in seen:
+            raise UserError(f"id_column {column}: {name!r} in row {number} stands there twice; choose another column")
+        seen.add(name)

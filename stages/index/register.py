@@ -1,0 +1,44 @@
+"""MLflow: a run for every index, and its whole folder as one registered model."""
+
+from pathlib import Path
+from typing import Any
+
+from stages.config import CODE
+from stages.console import console
+from stages.package.register import CHAMPION
+from stages.tracking import Run
+
+
+def register(run: Run, name: str, folder: Path, fingerprint: str) -> None:
+    """Register an index once; the newest is the champion, since a collection replaces the one before."""
+
+    def act() -> None:
+        if known(run.client, name, fingerprint):
+            return
+        version = log(run, name, folder)
+        run.client.set_model_version_tag(name, version, "index", fingerprint)
+        run.client.set_registered_model_alias(name, CHAMPION, version)
+        console.print(f"registered {name} version {version} as {CHAMPION}")
+
+    run.attempt("the registered model", act)
+
+
+def known(client: Any, name: str, fingerprint: str) -> bool:
+    """Return whether this very index is registered already."""
+    return any(found.tags.get("index") == fingerprint for found in client.search_model_versions(f"name = '{name}'"))
+
+
+def log(run: Run, name: str, folder: Path) -> str:
+    """Log the folder with the code that reads it; return the new version."""
+    import mlflow.pyfunc
+
+    with mlflow.start_run(run_id=run.id):
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            registered_model_name=name,
+            loader_module="stages.index.served",
+            data_path=str(folder),
+            code_paths=[str(CODE / "stages")],
+            pip_requirements=["numpy", "onnxruntime", "pandas", "pillow"],
+        )
+    return str(logged.registered_model_version)

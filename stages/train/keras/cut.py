@@ -1,0 +1,45 @@
+"""A Keras network up to one of its layers, ready for export: raw pixels to features of unit length."""
+
+from types import ModuleType
+
+import keras
+from keras import layers
+
+from stages.errors import UserError, choose
+from stages.registry import NETWORKS, load
+from stages.train.keras.model import restore
+from stages.train.keras.weights import initialise
+from stages.train.source import POOL, Source
+
+
+def featuriser(source: Source) -> keras.Model:
+    """Return raw pixels (uint8, N x H x W x 3) → a layer's output (for `pool`, what the head is given; N x D)."""
+    module = load(NETWORKS[source.framework], source.name, source.plugins)
+    network = filled(source, module)
+    body = keras.Model(network.inputs, end(network, module, source.layer))
+    pixels = keras.Input(network.input_shape[1:], dtype="uint8", name="pixels")
+    found = body(keras.ops.cast(pixels, "float32"), training=False)
+    axes = list(range(1, len(found.shape) - 1))
+    averaged = keras.ops.mean(found, axis=axes) if axes else found
+    return keras.Model(pixels, layers.UnitNormalization(name="features", dtype="float32")(averaged))
+
+
+def filled(source: Source, module: ModuleType) -> keras.Model:
+    """Return the network with its weights."""
+    if source.folder is not None and source.description is not None:
+        return restore(source.folder, source.description)
+    keras.utils.set_random_seed(source.seed)
+    network: keras.Model = source.build()
+    initialise(network, source.weights, module)
+    return network
+
+
+def end(network: keras.Model, module: ModuleType, layer: str) -> keras.KerasTensor:
+    """Return where a network is cut."""
+    names = [part.name for part in network.layers]
+    if layer != POOL:
+        return network.get_layer(choose("features.layer", layer, names)).output
+    head = getattr(module, "HEAD", None)
+    if head is None:
+        raise UserError(f"features.layer: {module.__name__} names no HEAD; say one of {', '.join(names)}")
+    return network.get_layer(head).input
