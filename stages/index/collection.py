@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from stages.index.conditional import ConditionalIndex
 from stages.index.where import UnknownLabel, among
 
-ABOUT = "collection.json"
 METADATA, THUMBS = "metadata.jsonl", "thumbs.bin"
 FEATURISER = "featuriser"
 
@@ -41,12 +41,12 @@ class Collection:
     """What can be searched: read-only, shared by threads; it stays readable when the folder is replaced."""
 
     def __init__(self, folder: Path) -> None:
-        self.about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        self.index = ConditionalIndex.load(folder)
+        self.about: dict[str, Any] = self.index.about
         self.name: str = self.about["name"]
         self.columns: list[str] = self.about["columns"]
         self.blocks: list[str] = self.about["blocks"]
         self.show: list[str] = self.about["show"]
-        self.index = ConditionalIndex.load(folder)
         self._records = Records(folder / METADATA)
         self._thumbs = Records(folder / THUMBS)
 

@@ -103,6 +103,10 @@ class ConditionalIndex:
         """Return how many rows a filter keeps."""
         return self._rows.kept(where).count
 
+    def ids(self, where: Where | None = None) -> Positions:
+        """Return the ids of the rows that a filter keeps (int64), ascending."""
+        return np.sort(self._ids[self._rows.kept(where).positions()])
+
     @cached_property
     def _positions(self) -> Positions:
         """Return each id's position."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from stages.index.conditional import ConditionalIndex
 
 from stages.index.collection import Collection
+from stages.index.conditional import ConditionalIndex
 
 SAMPLE = 2000
 BATCH = 64

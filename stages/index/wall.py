@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from stages.index.where import among
 
 from stages.index.collection import Collection
+from stages.index.where import among
 from stages.preprocess.store import Everything
 from stages.sheet import sheet
 
