@@ -8,10 +8,8 @@ from typing import Any
 
 from stages.console import track
 from stages.files import fingerprint
-from stages.index.approximate import Approximation
 from stages.index.collection import FEATURISER, Collection
 from stages.index.conditional import ConditionalIndex
-from stages.index.matches import write_matches
 from stages.index.records import columns, refuse_twice, write_records
 from stages.index.vectors import vectors
 from stages.index_schema import Index
@@ -46,8 +44,12 @@ def build(name: str, config: Index, pictures: Source, featuriser: Path, folder: 
     about = described(name, config, table) | {"fingerprint": made_of}
     index = ConditionalIndex.build(folder, vectors(network, everything), table, config.blocks, about, track)
     if config.mode == "approximate":
+        from stages.index.approximate import Approximation
+
         Approximation.build(index, folder, config.approximate.cells, config.approximate.probes)
     if config.matches.best:
+        from stages.index.matches import write_matches
+
         write_matches(index, folder / MATCHES, config.matches.best, config.matches.memory_mb)
     write_records(everything, pictures.resize, config.thumbnail, folder)
     (folder / FEATURISER).mkdir()
