@@ -29,7 +29,7 @@ def main(job: Job) -> None:
         collection = build(job.name, job.index, pictures, featuriser, folder)
         found = quality(collection, job.index.quality, job.tree.seed)
         write_json(report / METRICS, found)
-        wall(collection, pictures.everything, report / WALL)
+        wall(collection, report / WALL)
     record(job, collection, found)
     tell(job.name, collection, found)
 

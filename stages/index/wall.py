@@ -7,20 +7,19 @@ import numpy.typing as npt
 
 from stages.index.collection import Collection
 from stages.index.where import Where, among
-from stages.preprocess.store import Everything
 from stages.sheet import sheet
 
 ROWS, LABELS = 6, 7
 Tile = tuple[npt.NDArray[np.uint8], str]
 
 
-def wall(collection: Collection, everything: Everything, path: Path) -> None:
+def wall(collection: Collection, path: Path) -> None:
     """Write a sheet: artworks spread over the collection, each beside its nearest in the largest labels of a column."""
     filters = within(collection)
     tiles: list[Tile] = []
     for row in np.unique(np.linspace(0, len(collection) - 1, ROWS).astype(int)).tolist():
-        tiles.append(tile(collection, everything, row, collection.metadata(row)[collection.show[0]]))
-        tiles.extend(nearest(collection, everything, row, label, where) for label, where in filters.items())
+        tiles.append(tile(collection, row, collection.metadata(row)[collection.show[0]]))
+        tiles.extend(nearest(collection, row, label, where) for label, where in filters.items())
     sheet(tiles, path, columns=1 + len(filters))
 
 
@@ -33,17 +32,17 @@ def within(collection: Collection) -> dict[str, Where | None]:
     return {label: among(column, [label]) for label in sorted(sorted(counts, key=lambda one: -counts[one])[:LABELS])}
 
 
-def nearest(collection: Collection, everything: Everything, row: int, label: str, where: Where | None) -> Tile:
+def nearest(collection: Collection, row: int, label: str, where: Where | None) -> Tile:
     """Return the tile of a row's best other among those that a filter keeps; an empty one where there is none."""
     found = collection.index.query(collection.index.vector(row), 2, where)
     pairs = zip(found.ids[0].tolist(), found.scores[0].tolist(), strict=True)
     best = next(((other, score) for other, score in pairs if other != row), None)
     if best is None:
         return np.full((8, 8, 3), 255, np.uint8), f"no other {label}"
-    return tile(collection, everything, best[0], f"{best[1]:.2f}  {label}")
+    return tile(collection, best[0], f"{best[1]:.2f}  {label}")
 
 
-def tile(collection: Collection, everything: Everything, row: int, caption: str) -> Tile:
+def tile(collection: Collection, row: int, caption: str) -> Tile:
     """Return a picture with a caption and its heading."""
     return np.asarray(everything.images[row : row + 1])[
         0
