@@ -6,8 +6,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+LONGEST_NAME = 200  # bytes; file systems allow 255
 
 
 @contextmanager
@@ -43,6 +45,12 @@ def atomic_file(target: Path) -> Iterator[Path]:
         scratch.replace(target)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def is_plain(name: str) -> bool:
+    """Return whether a name can be that of one file or folder: in no other folder, not hidden, not too long."""
+    whole = name.isprintable() and PurePosixPath(name).name == name and len(name.encode()) <= LONGEST_NAME
+    return whole and not name.startswith(".")
 
 
 def write_text(target: Path, text: str) -> None:

@@ -9,10 +9,10 @@ from typing import TypeVar
 from stages.console import console
 from stages.door import Job, door
 from stages.fetch import archive
-from stages.fetch.download import is_remote, public
+from stages.fetch.download import public
 from stages.fetch.layout import Layout, layout
 from stages.fetch.members import Unreadable
-from stages.fetch.origin import bring
+from stages.fetch.origin import bring, home
 from stages.fetch.subset import Labelled, subset
 from stages.files import sha256_file, write_json
 from stages.place import RAW
@@ -38,7 +38,7 @@ def main(job: Job) -> None:
 
 def collected(fetch: Fetch, published: Layout, file: Path, folder: Path) -> Path:
     """Return an archive of the pictures that a table names, of those rows that `limit` keeps."""
-    archived = published.collect(file, folder, lambda rows: chosen(rows, fetch), trusted=not is_remote(fetch.url))
+    archived = published.collect(file, folder, lambda rows: chosen(rows, fetch), home(fetch.url))
     published.entries(archived, folder / "nested")
     return archived
 

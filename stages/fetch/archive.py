@@ -80,6 +80,20 @@ def names(archive: Path) -> list[tuple[int, str]]:
         return members.names
 
 
+def lines(archive: Path, name: str) -> Iterator[bytes]:
+    """Yield the lines of one file in an archive; memory does not grow with their number."""
+    with closing(opened(archive, str(archive))) as members:
+        index = next((index for index, found in members.names if found == name), None)
+        if index is None:
+            raise UserError(f"{archive.name}: no {name} in it; fetch it again")
+        rest = b""
+        for block in members.blocks(index):
+            *whole, rest = (rest + block).split(b"\n")
+            yield from whole
+        if rest:
+            yield rest
+
+
 def walk(archive: Path, scratch: Path) -> list[tuple[Path, int, str]]:
     """Return (archive, index, name) of every file in an archive and in those inside it.
 
@@ -134,11 +148,22 @@ def copy_out(members: Members, index: int, copies: Scratch, name: str, shown: st
         raise UserError(f"{shown}: {error}; fetch it again") from error
 
 
-def pack(target: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """Write an uncompressed zip whose bytes depend on nothing but names and contents."""
+def pack(target: Path, files: Iterable[tuple[str, bytes | Path]]) -> None:
+    """Write an uncompressed zip whose bytes depend on nothing but names and contents; a path stands for its file's."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name, content in files:
-            archive.writestr(stamped(name), content)
+            if isinstance(content, bytes):
+                archive.writestr(stamped(name), content)
+            else:
+                add(archive, name, content)
+
+
+def add(archive: zipfile.ZipFile, name: str, file: Path) -> None:
+    """Copy a file into a zip, a block at a time."""
+    info = stamped(name)
+    info.file_size = file.stat().st_size
+    with file.open("rb") as source, archive.open(info, "w") as member:
+        shutil.copyfileobj(source, member, BLOCK)
 
 
 def pack_tar(target: Path, files: Iterable[tuple[str, bytes]]) -> None:
@@ -169,12 +194,7 @@ def pack_folder(folder: Path, target: Path) -> None:
         raise UserError(f"{folder}: the folder is empty")
     for file in files:
         refuse_unwritable(file, folder)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for file in files:
-            info = stamped(file.relative_to(folder).as_posix())
-            info.file_size = file.stat().st_size
-            with file.open("rb") as source, archive.open(info, "w") as member:
-                shutil.copyfileobj(source, member, BLOCK)
+    pack(target, ((file.relative_to(folder).as_posix(), file) for file in files))
 
 
 def files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """A published layout, opened as the config names it: a file in `stages/fetch/layouts/` and its keys."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +9,7 @@ from typing import Any
 
 from stages.errors import UserError
 from stages.fetch.archive import Entry
+from stages.fetch.download import is_remote
 from stages.registry import LAYOUT, load, selected
 from stages.schema import Synthetic
 
@@ -35,13 +36,20 @@ class Layout:
         return getattr(self.module, "CLASS", None)
 
     @property
+    def collected(self) -> bool:
+        """Whether it is a collection: pictures with metadata and, as no column is named for it, without classes."""
+        return hasattr(self.module, "metadata") and self.keys.get("label") is None
+
+    @property
     def caveat(self) -> str | None:
         """What the published pictures are not good for."""
         return getattr(self.module, "CAVEAT", None)
 
     def entries(self, raw: Path, scratch: Path) -> list[Entry]:
-        """Return every picture of an archive, or raise a UserError where there are not two classes."""
+        """Return every picture of an archive; of a set that has classes, raise a UserError where there are not two."""
         found: list[Entry] = self.module.entries(raw, scratch, **self._keys(self.module.entries))
+        if self.collected and not all(entry.unwanted for entry in found):
+            return found
         if not any(entry.label for entry in found):
             expected = self.module.EXPECTED
             raise UserError(f"{raw.name}: no labelled picture in it; layout {self.name} expects {expected}")
@@ -62,15 +70,28 @@ class Layout:
     def check(self, published: Path, scratch: Path) -> None:
         """Raise a UserError where a file is not of this layout."""
         if self.tabular:
-            self.module.items(published)
+            self.module.items(published, **self._keys(self.module.items))
         else:
             self.entries(published, scratch)
 
-    def collect(self, published: Path, folder: Path, choose: Choose, trusted: bool) -> Path:
-        """Return an archive of what the chosen rows of a table name; a trusted table may name files of this disk."""
+    def collect(self, published: Path, folder: Path, choose: Choose, home: str) -> Path:
+        """Return an archive of what the chosen rows of a table name.
+
+        `home` is where the table comes from; one of this disk is trusted to name files of it.
+        """
+        given: dict[str, Any] = {"published": published, "folder": folder, "choose": choose, "home": home}
+        given["trusted"] = not is_remote(home)
+        taken = inspect.signature(self.module.collect).parameters
         keys = self._keys(self.module.collect)
-        archive: Path = self.module.collect(published, folder, choose, trusted, **keys)
+        archive: Path = self.module.collect(**{name: given[name] for name in given if name in taken}, **keys)
         return archive
+
+    def metadata(self, raw: Path) -> Iterator[tuple[str, dict[str, str]]] | None:
+        """Yield path and values, by column, of every picture in an archive; None where the layout has none."""
+        if not hasattr(self.module, "metadata"):
+            return None
+        found: Iterator[tuple[str, dict[str, str]]] = self.module.metadata(raw)
+        return found
 
     def draw(self, folder: Path, spec: Synthetic, seed: int) -> Path:
         """Draw pictures into an archive of this layout."""

@@ -4,21 +4,21 @@ import os
 import random
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 
 from stages.console import progress
 from stages.errors import UserError, first_line
 from stages.fetch.download import public
+from stages.fetch.limits import Damaged, Limits
 from stages.fetch.stores import Store, open_store, split
-from stages.parallel import ordered
+from stages.fetch.turns import Turns
 
 WAIT = 0.1
 LONGEST = 5.0
-AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -36,58 +36,133 @@ class Wanted:
         scheme, name = split(self.bucket)
         return public(f"{scheme}://{name}/{self.key}")
 
+    @property
+    def server(self) -> str | None:
+        """The web server that is asked; a store, which is built for many requests, is none."""
+        scheme, name = split(self.bucket)
+        return name.partition("/")[0] if scheme in ("http", "https") else None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an object: "fetched", "there", "stopped", or "failed" and why."""
+
+    item: Wanted
+    state: str
+    why: str = ""
+
+    @property
+    def error(self) -> UserError:
+        """Which object did not come, and why."""
+        item, name = self.item, split(self.item.bucket)[1].rpartition("@")[2]
+        return UserError(f"{item.address}: {self.why} (bucket {name}, key {item.key}, {item.where})")
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How objects are asked for: how many at once, how many of one web server, how often each, how much of it.
+
+    Without `attempts` it is as often as each kind of store is worth asking; `check` raises a UserError for bytes that
+    are not taken.
+    """
+
+    workers: int
+    per_server: int | None = None
+    attempts: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    check: Callable[[bytes], object] = len
+
 
 def fetch_all(wanted: Sequence[Wanted], workers: int) -> Counter[str]:
     """Fetch objects by `workers` threads, which share their connections; return how many came and how many were there.
 
     An object that is missing or forbidden ends it at once with a UserError naming bucket and key.
     """
-    stores = {scheme: open_store(scheme, workers) for scheme in {split(item.bucket)[0] for item in wanted}}
-    for folder in {item.target.parent for item in wanted}:
-        folder.mkdir(parents=True, exist_ok=True)
-    stop = threading.Event()
     found: Counter[str] = Counter()
-    with ThreadPoolExecutor(workers) as pool, progress() as bar:
-        task = bar.add_task("fetching", total=len(wanted))
-        try:
-            for state in ordered(pool, partial(fetch, stores, stop), wanted, AHEAD * workers):
-                found[state] += 1
-                bar.advance(task)
-        finally:
-            stop.set()
+    for outcome in outcomes(wanted, Manner(workers)):
+        if outcome.state == "failed":
+            raise outcome.error
+        found[outcome.state] += 1
     return found
 
 
-def fetch(stores: dict[str, Store], stop: threading.Event, item: Wanted) -> str:
-    """Fetch one object, again where that may help; return "fetched" or "there"."""
+def outcomes(wanted: Sequence[Wanted], manner: Manner) -> Iterator[Outcome]:
+    """Fetch objects, all at once within the manner's bounds; yield what became of each, as they come."""
+    stores = {
+        scheme: open_store(scheme, manner.workers, manner.limits)
+        for scheme in {split(item.bucket)[0] for item in wanted}
+    }
+    for folder in {item.target.parent for item in wanted}:
+        folder.mkdir(parents=True, exist_ok=True)
+    stop, found = threading.Event(), SimpleQueue[Outcome | BaseException]()
+    turns = Turns(wanted, lambda item: item.server, manner.per_server)
+    with ThreadPoolExecutor(manner.workers) as pool, progress() as bar:
+        task = bar.add_task("fetching", total=len(wanted))
+        try:
+            for _ in range(min(manner.workers, len(wanted))):
+                pool.submit(work, turns, stores, manner, stop, found)
+            for _ in wanted:
+                outcome = found.get()
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                yield outcome
+                bar.advance(task)
+        finally:
+            stop.set()
+            turns.close()
+
+
+def work(
+    turns: Turns[Wanted], stores: dict[str, Store], manner: Manner, stop: threading.Event,
+    found: "SimpleQueue[Outcome | BaseException]",
+) -> None:  # fmt: skip
+    """Fetch one object after another, until there is none left."""
+    for item in turns:
+        try:
+            found.put(fetch(stores, manner, stop, item))
+        except BaseException as error:  # whoever waits for the outcome must not wait for ever
+            found.put(error)
+
+
+def fetch(stores: dict[str, Store], manner: Manner, stop: threading.Event, item: Wanted) -> Outcome:
+    """Fetch one object, again where that may help."""
     scheme, bucket = split(item.bucket)
     store, have = stores[scheme], item.target if item.target.exists() else None
-    for attempt in range(1, store.attempts + 1):
+    attempts = manner.attempts or store.attempts
+    for attempt in range(1, attempts + 1):
         try:
             content = store.get(bucket, item.key, have)
+            if content is not None:
+                manner.check(content)
             break
         except (FileNotFoundError, PermissionError, UserError) as error:
-            raise refused(item, error) from error
+            return Outcome(item, "failed", reason(error))
         except Exception as error:  # every store's client has errors of its own
-            if attempt == store.attempts:
-                raise refused(item, error, f"gave up after {attempt} attempts; run again to go on: ") from error
-            stop.wait(min(LONGEST, WAIT * 2**attempt) * random.uniform(0.5, 1))
+            if attempt == attempts:
+                return Outcome(item, "failed", f"gave up after {attempt} attempts; run again to go on: {reason(error)}")
+            stop.wait(pause(error, attempt))
         if stop.is_set():
-            return "stopped"
+            return Outcome(item, "stopped")
     if content is None:
-        return "there"
-    scratch = item.target.with_name(f".{item.target.name}.partial")
+        return Outcome(item, "there")
+    keep(item.target, content)
+    return Outcome(item, "fetched")
+
+
+def pause(error: Exception, attempt: int) -> float:
+    """Return how long to wait before another attempt, seconds: as the server says, else longer each time."""
+    if isinstance(error, Damaged) and error.later is not None:
+        return error.later
+    return min(LONGEST, WAIT * 2.0**attempt) * random.uniform(0.5, 1)
+
+
+def keep(target: Path, content: bytes) -> None:
+    """Write a file beside its place, and rename it when all of it is on the disk."""
+    scratch = target.with_name(f".{target.name}.partial")
     with scratch.open("wb") as file:
         file.write(content)
         os.fsync(file.fileno())
-    scratch.replace(item.target)
-    return "fetched"
-
-
-def refused(item: Wanted, error: Exception, head: str = "") -> UserError:
-    """Say which object did not come, and why."""
-    name = split(item.bucket)[1].rpartition("@")[2]
-    return UserError(f"{item.address}: {head}{reason(error)} (bucket {name}, key {item.key}, {item.where})")
+    scratch.replace(target)
 
 
 def reason(error: Exception) -> str:
@@ -96,4 +171,4 @@ def reason(error: Exception) -> str:
         return "not found"
     if isinstance(error, PermissionError):
         return f"not allowed ({first_line(error)}); are your credentials in the environment?"
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first_line(error)}"
+    return str(error) if isinstance(error, UserError | Damaged) else f"{type(error).__name__}: {first_line(error)}"

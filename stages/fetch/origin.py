@@ -113,3 +113,8 @@ def local(fetch: Fetch, folder: Path) -> Path:
 def on_disk(url: str) -> Path:
     """Return the path that a URL of this disk names; relative ones start at the project."""
     return project() / Path(urlsplit(url).path if url.startswith("file://") else url)
+
+
+def home(url: str) -> str:
+    """Return where a published file lies, to which what it names may be relative: a URL, or a path of this disk."""
+    return url if download.is_remote(url) else str(on_disk(url))

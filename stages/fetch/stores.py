@@ -13,16 +13,9 @@ from urllib.parse import urlsplit
 
 from stages.config import project
 from stages.errors import UserError, first_line
+from stages.fetch.limits import CONNECT, READ, Damaged, Limits, meaning, refuse_large
 
-LARGEST = 64 * 2**20
-TIMEOUT = (10, 30)
-PASSING = (408, 425, 429)
-FINAL = {401: PermissionError, 403: PermissionError, 404: FileNotFoundError, 410: FileNotFoundError}
 MD5 = re.compile(r'"[0-9a-f]{32}"')
-
-
-class Damaged(Exception):
-    """An object that did not come as it was announced."""
 
 
 class Store(Protocol):
@@ -39,14 +32,14 @@ class S3:
 
     attempts = 10  # with one in five failing, one object in ten million is given up
 
-    def __init__(self, connections: int) -> None:
+    def __init__(self, connections: int, limits: Limits) -> None:
         import boto3
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
-        connect, read = TIMEOUT
+        self._limits = limits
         once = {"total_max_attempts": 1}  # attempts are counted in one place, which sees the body too
-        config = Config(max_pool_connections=connections, retries=once, connect_timeout=connect, read_timeout=read)
+        config = Config(max_pool_connections=connections, retries=once, connect_timeout=CONNECT, read_timeout=READ)
         try:
             self._client = boto3.session.Session().client("s3", config=config)
         except (BotoCoreError, ValueError) as error:
@@ -73,7 +66,7 @@ class S3:
         if have is not None and unchanged(have, answer):
             answer["Body"].close()
             return None
-        return whole(answer)
+        return whole(answer, self._limits.largest)
 
 
 def unchanged(have: Path, answer: dict[str, Any]) -> bool:
@@ -83,9 +76,9 @@ def unchanged(have: Path, answer: dict[str, Any]) -> bool:
     return same and not plain(answer)
 
 
-def whole(answer: dict[str, Any]) -> bytes:
+def whole(answer: dict[str, Any], largest: int) -> bytes:
     """Return an object's bytes, checked against its ETag where that is their MD5."""
-    refuse_large(answer["ContentLength"])
+    refuse_large(answer["ContentLength"], largest)
     content: bytes = answer["Body"].read()
     if plain(answer) and f'"{md5(content)}"' != answer["ETag"]:
         raise Damaged(f"{len(content)} bytes that do not match the ETag {answer['ETag']}")
@@ -98,43 +91,15 @@ def plain(answer: dict[str, Any]) -> bool:
     return bool(MD5.fullmatch(answer.get("ETag", ""))) and not encrypted
 
 
-class Web:
-    """A web server."""
-
-    attempts = 10
-
-    def __init__(self, scheme: str, connections: int) -> None:
-        import requests
-
-        self._scheme = scheme
-        self._session = requests.Session()
-        self._session.mount(f"{scheme}://", requests.adapters.HTTPAdapter(pool_maxsize=connections))
-
-    def get(self, bucket: str, key: str, have: Path | None) -> bytes | None:
-        """Ask for the file; its body is not read where it has the size of what we have."""
-        headers = {"Accept-Encoding": "identity"}
-        url = f"{self._scheme}://{bucket}/{key}"
-        with self._session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-            if not answer.ok:
-                raise meaning(answer.status_code, answer.reason)
-            size = int(answer.headers.get("Content-Length", -1))
-            refuse_large(size)
-            if have is not None and have.stat().st_size == size:
-                return None
-            content: bytes = answer.content
-        if size not in (-1, len(content)):
-            raise Damaged(f"{len(content)} of {size} bytes")
-        return content
-
-
 class Anywhere:
     """Every other store (gs, …), by fsspec, whose clients make attempts of their own."""
 
     attempts = 3
 
-    def __init__(self, scheme: str) -> None:
+    def __init__(self, scheme: str, limits: Limits) -> None:
         import fsspec
 
+        self._limits = limits
         self._files = fsspec.filesystem(scheme, use_listings_cache=False)
 
     def get(self, bucket: str, key: str, have: Path | None) -> bytes | None:
@@ -142,7 +107,7 @@ class Anywhere:
         path = f"{bucket}/{key}"
         try:
             told = self._files.info(path)
-            refuse_large(told.get("size") or 0)
+            refuse_large(told.get("size") or 0, self._limits.largest)
             if have is not None and matches(have.read_bytes(), told):
                 return None
             content: bytes = self._files.cat_file(path)
@@ -172,24 +137,29 @@ class Disk:
 
     attempts = 1
 
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
     def get(self, bucket: str, key: str, have: Path | None) -> bytes | None:
         """Read the file."""
         path = project() / bucket / key
-        refuse_large(path.stat().st_size)
+        refuse_large(path.stat().st_size, self._limits.largest)
         content = path.read_bytes()
         return None if have is not None and have.read_bytes() == content else content
 
 
-def open_store(scheme: str, connections: int) -> Store:
+def open_store(scheme: str, connections: int, limits: Limits) -> Store:
     """Return the store of a URL's scheme."""
     if scheme == "file":
-        return Disk()
+        return Disk(limits)
     if scheme == "s3":
-        return S3(connections)
+        return S3(connections, limits)
     if scheme in ("http", "https"):
-        return Web(scheme, connections)
+        from stages.fetch.web import Web
+
+        return Web(scheme, connections, limits)
     try:
-        return Anywhere(scheme)
+        return Anywhere(scheme, limits)
     except (ValueError, ImportError) as error:
         raise UserError(f"{scheme}://: unknown; allowed: s3://, gs://, http(s)://, file://") from error
 
@@ -200,19 +170,6 @@ def split(bucket: str) -> tuple[str, str]:
         return "s3", bucket
     parts = urlsplit(bucket)
     return parts.scheme, f"{parts.netloc}{parts.path}".rstrip("/")
-
-
-def meaning(status: int, said: str) -> Exception:
-    """Return the error that an HTTP status stands for."""
-    if status >= 500 or status in PASSING:
-        return Damaged(f"{status} {said}")
-    return FINAL.get(status, UserError)(f"{status} {said}")
-
-
-def refuse_large(size: int) -> None:
-    """Raise a UserError for a size that no picture has."""
-    if size > LARGEST:
-        raise UserError(f"{size / 2**20:.0f} MB, larger than {LARGEST >> 20}")
 
 
 def md5(content: bytes) -> str:

@@ -92,14 +92,22 @@ def refuse_emptied(entries: Sequence[L], limit: int, labelled: int) -> None:
 def subset(entries: Sequence[L], limit: int, seed: int) -> list[L]:
     """Return about `limit` labelled entries, of every class one and else the same share, and of the unlabelled.
 
-    The same holds for the splits that are published; a limit that leaves one of them empty is a UserError.
+    Where none is labelled, it is `limit` of them all. The same holds for the splits that are published; a limit that
+    leaves one of them empty is a UserError.
     """
     labelled = sum(entry.label is not None for entry in entries)
-    if limit >= labelled:
+    if limit >= (labelled or len(entries)):
         return list(entries)
+    if not labelled:
+        return drawn(entries, Counter({(None, ""): limit}), seed)
     refuse_emptied(entries, limit, labelled)
     room = strata(entries, limit)
     room[None, ""] = (len(entries) - labelled) * limit // labelled
+    return drawn(entries, room, seed)
+
+
+def drawn(entries: Sequence[L], room: Counter[Stratum], seed: int) -> list[L]:
+    """Return entries drawn by lot, as many of each stratum as there is room for, in their order."""
     chosen = set()
     for number, entry in sorted(enumerate(entries), key=lambda pair: lot(seed, pair[1].path)):
         place = stratum(entry) if entry.label is not None else (None, "")

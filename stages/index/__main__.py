@@ -19,18 +19,17 @@ METRICS, WALL = "metrics.json", "wall.png"
 @door("index", picks="index")
 def main(job: Job) -> None:
     """Write the index folder and, beside the models' reports, how good it is; register it."""
-    from stages.index.build import build
+    from stages.index.build import build, source
     from stages.index.quality import quality
     from stages.index.wall import wall
 
-    store = Store(job.place.read(PREPARED, job.index.dataset))
-    everything = store.everything()
+    pictures = source(Store(job.place.read(PREPARED, job.index.dataset)))
     featuriser = job.place.read(FEATURISER, job.name)
     with job.place.write(INDEX, job.name) as folder, job.place.write(REPORT, job.name) as report:
-        collection = build(job, store, everything, featuriser, folder)
+        collection = build(job.name, job.index, pictures, featuriser, folder)
         found = quality(collection, job.index.quality, job.tree.seed)
         write_json(report / METRICS, found)
-        wall(collection, everything, report / WALL)
+        wall(collection, report / WALL)
     record(job, collection, found)
     tell(job.name, collection, found)
 

@@ -1,5 +1,6 @@
 """The k best rows of a search, exactly: what a float32 scan cannot tell apart is scored again in float64."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -7,9 +8,10 @@ import numpy.typing as npt
 
 from stages.index.rows import Positions
 
-GATHERED = 256  # rows scored at a time in float64
+GATHERED = 64  # rows scored at a time in float64
 PENDING = 1 << 18  # candidates kept before they are thinned out
 FIRST = 4096  # rows whose k-th best is the first floor
+LOWEST = np.finfo(np.float32).min
 
 Vectors = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
@@ -32,19 +34,19 @@ class Ranking:
         self._scale = scales(norms, largest)
         self.queries: Vectors = np.ldexp(self._exact, self._scale[:, None]).astype(np.float32)
         self._slack = rounding(np.ldexp(norms, self._scale), largest, vectors.shape[1])
-        self._floor = np.full(len(queries), -np.inf, dtype=np.float32)
+        self._floor = np.full(len(queries), LOWEST, dtype=np.float32)
         self._pending: list[tuple[Positions, Positions, Vectors]] = []
         self._count = 0
         self._best = [(np.empty(0), np.empty(0, dtype=np.int64)) for _ in queries]
 
-    def offer(self, positions: Positions, scores: Vectors) -> None:
-        """Take the scores (Q x n) of rows (n positions), kept where they may be among the best."""
-        if self._k <= scores.shape[1] and np.isneginf(self._floor).any():
-            first = scores[:, : max(FIRST, 4 * self._k)]
-            place = first.shape[1] - self._k
-            self._raise(np.partition(first, place, axis=1)[:, place] - 2 * self._slack)
-        query, column = np.nonzero(scores >= self._floor[:, None])
-        self._pending.append((query, positions[column], scores[query, column]))
+    def offer(self, locate: Callable[[Positions], Positions], scores: Vectors) -> None:
+        """Take the scores (n x Q) of rows that `locate` finds by number; -inf is no row."""
+        if self._k <= len(scores) and (self._floor == LOWEST).any():
+            first = scores[: max(FIRST, 4 * self._k)]
+            place = len(first) - self._k
+            self._raise(np.partition(first, place, axis=0)[place] - 2 * self._slack)
+        row, query = np.divmod(np.flatnonzero(scores >= self._floor), len(self._best))
+        self._pending.append((query, locate(row), scores[row, query]))
         self._count += len(query)
         if self._count > PENDING:
             self._thin()

@@ -1,6 +1,7 @@
 """An index folder as an MLflow model: `mlflow.pyfunc.load_model(…).predict(frame)`; nothing in it is pickled."""
 
 import json
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,9 @@ class Similar:
 
     def predict(self, frame: "pd.DataFrame") -> list[list[list[Any]]]:
         """Return for every row the best matches: [metadata, score], …"""
-        return [self._found(row) for row in frame.to_dict("records")]
+        return [self._found(row) for row in frame.to_dict(orient="records")]
 
-    def _found(self, row: dict[str, Any]) -> list[list[Any]]:
+    def _found(self, row: Mapping[Hashable, Any]) -> list[list[Any]]:
         vector = self.featuriser.run(self.featuriser.decode(row["image"])[np.newaxis])
         where = where_of(json.loads(row["where"])) if row.get("where") else None
         found = self.collection.index.query(vector, int(row.get("n", DEFAULT)), where)

@@ -83,7 +83,8 @@ def check(folder: Path, vectors: Matrix, columns: Mapping[str, Sequence[str]], b
 
 def sort(keys: Sequence[Codes], count: int) -> Positions:
     """Return the rows' ids (int64) in block order: by the first key, the next …, then by id."""
-    return np.lexsort([np.arange(count), *reversed(keys)])
+    ordered: list[npt.NDArray[Any]] = [np.arange(count), *reversed(keys)]
+    return np.lexsort(ordered)
 
 
 def boundaries(keys: Sequence[Codes], order: Positions) -> Positions:

@@ -8,12 +8,13 @@ from stages.console import console
 from stages.door import Job, door
 from stages.errors import UserError
 from stages.fetch.layout import SYNTHETIC, layout
-from stages.files import read_json, write_json
+from stages.files import fingerprint, read_json, write_json
 from stages.place import PREPARED, RAW
+from stages.preprocess.metadata import write_metadata
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report, sample_sheet
 from stages.preprocess.split import require_pictures, require_test
-from stages.preprocess.store import Store, write_manifest
+from stages.preprocess.store import METADATA, Store, write_manifest
 
 
 @door("preprocess", picks="dataset")
@@ -28,14 +29,17 @@ def main(job: Job) -> None:
         entries = published.entries(raw / fetched["file"], scratch)
         wanted = [entry.split for entry in entries if entry.label and not entry.unwanted]
         fractions = f"datasets.{job.name}.preprocess.split"
-        require_test(wanted, config.split, fractions)
+        if wanted:
+            require_test(wanted, config.split, fractions)
         rows = pack(entries, config, folder)
         shutil.rmtree(scratch, ignore_errors=True)
         found = report(job.name, fetched["url"], rows, config)
-        if not found["labels"]:
-            raise UserError(f"{job.name}: not one of {len(rows)} pictures could be decoded for training")
-        require_pictures(found["splits"], found["labels"], fractions)
+        require(job.name, found, fractions, len(rows), collection=not wanted)
         write_manifest(folder / "manifest.parquet", rows)
+        metadata = published.metadata(raw / fetched["file"])
+        if metadata is not None:
+            digest = write_metadata(folder / METADATA, metadata, rows)
+            found["fingerprint"] = fingerprint([found["fingerprint"], digest])
         if published.caveat and fetched["url"] != SYNTHETIC:
             found["caveat"] = published.caveat
         if published.kind:
@@ -43,6 +47,14 @@ def main(job: Job) -> None:
         write_json(folder / "report.json", found)
         sample_sheet(Store(folder), folder / "samples.png")
     tell(job.name, found)
+
+
+def require(name: str, found: dict[str, Any], fractions: str, count: int, collection: bool) -> None:
+    """Raise a UserError where nothing was kept, or of pictures with classes a split or a class is empty."""
+    if not (any(found["splits"].values()) if collection else found["labels"]):
+        raise UserError(f"{name}: not one of {count} pictures could be decoded{'' if collection else ' for training'}")
+    if not collection:
+        require_pictures(found["splits"], found["labels"], fractions)
 
 
 def write_classes(folder: Path, kind: str, labels: list[str]) -> None:

@@ -76,7 +76,7 @@ def pack(entries: list[Entry], config: Preprocess, folder: Path) -> list[dict[st
         digests = [sha or "" for sha in hashed]
         splits = assign(digests, labels, config.split, config.seed, published)
         unlabelled = any(entry.label is None and not entry.unwanted for entry in entries)
-        names = (*NAMES, *([UNLABELLED] if unlabelled else []))
+        names = (*(NAMES if any(labels) else ()), *([UNLABELLED] if unlabelled else ()))
         writers = {name: stack.enter_context(Writer(folder / f"{name}.npy", config.size)) for name in names}
         found = watched("packing", partial(picture, reader, config.size, config.resize))
         kept = map(without, found, leaks(digests, labels, published))

@@ -1,6 +1,7 @@
 """What preprocess found and did, for people (a sample sheet) and for later stages (report.json)."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from stages.files import fingerprint
 from stages.preprocess.split import NAMES, UNLABELLED
-from stages.preprocess.store import Store
+from stages.preprocess.store import Split, Store
 from stages.schema import Preprocess
 from stages.sheet import sheet
 
@@ -52,7 +53,19 @@ def counts(kept: list[dict[str, Any]], split: str) -> dict[str, int]:
 
 
 def sample_sheet(store: Store, path: Path) -> None:
-    """Write a sheet of training images spread over the whole split."""
-    train = store.split("train")
-    chosen = np.linspace(0, len(train) - 1, min(SAMPLES, len(train))).astype(int)
-    sheet([(train.images[i], f"{store.labels[train.labels[i]]}  {Path(train.paths[i]).name}") for i in chosen], path)
+    """Write a sheet of training images, or of a collection, spread over all of them."""
+    shown = store.split("train" if store.labels else UNLABELLED)
+    chosen = np.linspace(0, len(shown) - 1, min(SAMPLES, len(shown))).astype(int)
+    caption = captions(store, shown)
+    sheet([(shown.images[i], caption(int(i))) for i in chosen], path)
+
+
+def captions(store: Store, shown: Split) -> Callable[[int], str]:
+    """Return what says of a picture of a split what it is: its class and name, or its title where it has one."""
+    if store.labels:
+        return lambda row: f"{store.labels[shown.labels[row]]}  {Path(shown.paths[row]).name}"
+    metadata = store.everything().metadata
+    title = next((name for name in metadata.column_names if name.lower() == "title"), None)
+    if title is None:
+        return lambda row: Path(shown.paths[row]).name
+    return lambda row: metadata[title][row].as_py() or Path(shown.paths[row]).name

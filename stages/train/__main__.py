@@ -14,7 +14,7 @@ from stages.train.candidates import best_of
 from stages.train.curves import draw_curves
 from stages.train.history import HISTORY, Row, Trained, write_history
 from stages.train.model import WEIGHTS, Description, save
-from stages.train.training import Training, checkpoints, clear, named
+from stages.train.training import Training, checkpoints, clear, named, require_classes
 from stages.train.weights import locate
 
 
@@ -24,6 +24,7 @@ def main(job: Job) -> Result:
     config, search = job.model.train, job.model.search
     locate(config.weights)
     store = Store(job.place.read(PREPARED, job.model.dataset))
+    require_classes(store, job.model.dataset)
     if search.strategy != "none":
         with best_of(job, store) as (training, run, found):
             trained = training.restore()

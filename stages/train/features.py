@@ -5,7 +5,7 @@ without its keys a shard is not there. So a killed process loses one shard at mo
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -63,7 +63,7 @@ def save(target: Path, array: Array) -> None:
         np.save(file, array)
 
 
-def image_keys(images: Array) -> Keys:
+def image_keys(images: Iterable[Array]) -> Keys:
     """Return the key of every image (N x H x W x 3): a hash of its pixels."""
     with ThreadPoolExecutor(cores()) as pool:
         return np.array(list(ordered(pool, key_of, images, 8 * cores())), KEY)

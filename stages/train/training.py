@@ -11,6 +11,7 @@ from typing import Any
 
 from stages.config import project
 from stages.door import Job
+from stages.errors import UserError
 from stages.files import fingerprint, read_json, sha256_file, write_json
 from stages.preprocess.store import Store
 from stages.registry import NETWORKS, module_of, source
@@ -87,6 +88,15 @@ class Training:
         for file in self.scratch.iterdir():
             if file.name != DONE:
                 file.unlink()
+
+
+def require_classes(store: Store, dataset: str) -> None:
+    """Raise a UserError for a dataset whose pictures have no classes: there is nothing to learn."""
+    if not store.labels:
+        raise UserError(
+            f"datasets.{dataset}: a collection without classes, and a classifier needs two; name the column that is "
+            f"the class, datasets.{dataset}.fetch.layout.label=…, then make it again: dvc repro preprocess@{dataset}"
+        )
 
 
 def checkpoints() -> Path:

@@ -19,14 +19,13 @@ from stages.fetch.layout import Choose
 from stages.fetch.objects import Wanted, fetch_all
 from stages.fetch.stores import split
 from stages.fetch.synthetic import CAT, DOG, broken, drawings, photograph
-from stages.files import fingerprint
+from stages.files import fingerprint, is_plain
 from stages.schema import Synthetic
 
 EXPECTED = "category/file.jpg, …"
 COLUMNS = ("bucket", "s3_image", "category", "label")
 LOCAL = "local_image"
 DRAWN = "data/cache/drawn"
-LONGEST_NAME = 200  # bytes; file systems allow 255
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,7 @@ def checked(row: table.Row) -> Item:
     item = Item(row, row.text("s3_image"), row.text("category"))
     row.text("bucket")
     for column, name in (("category", item.label), ("s3_image", PurePosixPath(item.path).name)):
-        plain = name.isprintable() and PurePosixPath(name).name == name and len(name.encode()) <= LONGEST_NAME
-        if not plain or name.startswith("."):
+        if not is_plain(name):
             raise row.wrong(column, "gives no plain name for a folder or file")
     return item
 

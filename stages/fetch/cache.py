@@ -1,0 +1,26 @@
+"""Pictures that lie elsewhere, brought into a folder of this disk; one that is there already is not asked for again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from filelock import FileLock
+
+from stages.console import console
+from stages.fetch.located import Remote
+from stages.fetch.objects import Manner, Wanted, outcomes
+
+
+def bring(found: Mapping[Remote, str], root: Path, manner: Manner) -> dict[Remote, str]:
+    """Fetch pictures, each named with where it is asked for, below `root`; return why some did not come."""
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / ".lock"):
+        missing = {item.cached(root): item for item in found if not item.cached(root).exists()}
+        wanted = [Wanted(item.bucket, item.key, target, found[item]) for target, item in missing.items()]
+        failed = {
+            missing[outcome.item.target]: outcome.why
+            for outcome in outcomes(wanted, manner)
+            if outcome.state == "failed"
+        }
+    fetched, there = len(missing) - len(failed), len(found) - len(missing)
+    console.print(f"pictures: {fetched} fetched, {there} were there already, {len(failed)} did not come")
+    return failed

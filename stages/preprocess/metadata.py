@@ -1,0 +1,54 @@
+"""What is known of every picture that was kept, beyond its class: a table of strings, in the order of the store."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.preprocess.store import SPLITS
+
+BATCH = 10_000
+Published = Iterable[tuple[str, dict[str, str]]]
+
+
+def write_metadata(target: Path, published: Published, rows: list[dict[str, Any]]) -> str:
+    """Write one row for every kept picture of the manifest's rows, in the order of the store; return their hash.
+
+    `published` yields path and values, by column, of every picture; all have the same columns.
+    """
+    kept = sorted((SPLITS.index(row["split"]), row["row"], row["path"]) for row in rows if row["dropped"] is None)
+    place = {path: number for number, (*_, path) in enumerate(kept)}
+    digest = hashlib.sha256()
+    found: list[int] = []
+    tables = []
+    for batch in batches((place[path], values) for path, values in published if path in place):
+        found += [number for number, _ in batch]
+        tables.append(pa.Table.from_pylist([values for _, values in batch], schema=strings(batch[0][1])))
+        digest.update(json.dumps(batch, ensure_ascii=False).encode())
+    whole = pa.concat_tables(tables)
+    pq.write_table(whole.take(inverse(found)), target)
+    return digest.hexdigest()
+
+
+def batches(items: Iterator[tuple[int, dict[str, str]]]) -> Iterator[list[tuple[int, dict[str, str]]]]:
+    """Yield items by the thousand: as Arrow holds them they take a fraction of the memory."""
+    while batch := list(islice(items, BATCH)):
+        yield batch
+
+
+def strings(values: dict[str, str]) -> pa.Schema:
+    """Return the schema of such values."""
+    return pa.schema([(name, pa.string()) for name in values])
+
+
+def inverse(places: list[int]) -> pa.Array:
+    """Return which item is at each place."""
+    order = [0] * len(places)
+    for item, place in enumerate(places):
+        order[place] = item
+    return pa.array(order)
