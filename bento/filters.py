@@ -39,7 +39,7 @@ class Vocabulary:
         conditions = [among(column, labels) for column, labels in self.grouped(chosen.kept).items()]
         conditions += [~among(column, labels) for column, labels in self.grouped(chosen.excluded).items()]
         conditions += [
-            reduce(or_, (among(column, self.labels(column, label)) for column in self._blocks if self.has(column, label)))
+            reduce(or_, [among(column, self.labels(column, label)) for column in self.holding(label)])
             for label in chosen.anywhere
         ]
         return reduce(and_, conditions) if conditions else None
@@ -49,7 +49,7 @@ class Vocabulary:
         found: list[tuple[str, str]] = []
         several: list[str] = []
         for label in choice.anywhere:
-            columns = [column for column in self._blocks if self.has(column, label)]
+            columns = self.holding(label)
             if not columns:
                 every = [name for column in self._blocks for name in self._labels[column]]
                 raise UnknownLabel(f"query: unknown label {label[:100]!r}{nearest(label, dict.fromkeys(every))}")
@@ -69,9 +69,9 @@ class Vocabulary:
         """Return a column's own name; what is unknown stays as it is, for the index to refuse."""
         return name if name in self._labels else self._columns.get(name.casefold(), [name])[0]
 
-    def has(self, column: str, label: str) -> bool:
-        """Tell whether a column has a label."""
-        return label.casefold() in self._folded(column)
+    def holding(self, label: str) -> list[str]:
+        """Return the columns of the blocks that have a label."""
+        return [column for column in self._blocks if label.casefold() in self._folded(column)]
 
     def labels(self, column: str, label: str) -> list[str]:
         """Return the labels that are meant by one; what is unknown stays as it is, for the index to refuse."""

@@ -50,6 +50,10 @@ class Gallery:
         features: Vector = self.featuriser.run(self.featuriser.decode(picture)[None])[0]
         return features
 
+    def kept(self, choice: Choice) -> int:
+        """Return how many artworks a choice keeps; raise UnknownColumn or UnknownLabel."""
+        return self.collection.index.count(self.vocabulary.where(choice))
+
     def like(self, vector: Vector, n: int, choice: Choice, but: int | None = None) -> list[Match]:
         """Return the n best of those that a choice keeps, the best first, without row `but`."""
         more = n if but is None else n + 1

@@ -28,7 +28,7 @@ class Question:
     url: str = ""
     id: str = ""
     n: int | None = None
-    choice: Choice = Choice()
+    choice: Choice = field(default_factory=Choice)
 
     @property
     def whole(self) -> bool:

@@ -3,9 +3,10 @@
 `{"results": [[{"Title": …, …}, 0.93], …]}`, the best first.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,7 +14,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bento import question
-from bento.accept import wants_page
 from bento.desk import Desk, desk
 from bento.gallery import Gallery, Match, Vector
 from bento.question import USUAL, Question
@@ -22,14 +22,17 @@ from bento.render import Asset
 from bento.tensors import Malformed
 from stages.preprocess.decode import Undecodable
 
+T = TypeVar("T")
+
 PREFIX = "/similar"
 INDEX = PREFIX + "/{index}"
 
 
 @dataclass(frozen=True)
 class Found:
-    """The answer to a question: matches, the best first; `picture` is what was looked at, `row` where it is ours."""
+    """How many artworks a filter keeps, the best of them, and the picture that was looked at, or its row."""
 
+    kept: int
     matches: list[Match]
     picture: bytes = b""
     row: int | None = None
@@ -39,8 +42,8 @@ async def similar(request: Request) -> Response:
     """Answer what is similar to a picture; the work happens in the desk's threads."""
     at, gallery = desk(request), chosen(request)
     asked = (await question.read(request, at.settings.max_results)).checked()
-    found = await answered(at, gallery, asked)
-    return JSONResponse(record(gallery, found), headers={"Cache-Control": "no-store"})
+    shown = await answered(at, gallery, asked, partial(record, gallery))
+    return JSONResponse(shown, headers={"Cache-Control": "no-store"})
 
 
 def chosen(request: Request) -> Gallery:
@@ -52,19 +55,22 @@ def chosen(request: Request) -> Gallery:
     return at.gallery(name or next(iter(at.galleries)))
 
 
-async def answered(at: Desk, gallery: Gallery, asked: Question, usual: int = USUAL) -> Found:
-    """Return the answer to a question; a picture at a URL is fetched before it takes a place in the queue."""
-    picture = await at.remote.fetch(asked.url) if asked.url else asked.picture
-    return await at.run(partial(search, gallery, asked, picture, asked.n or usual))
+async def answered(at: Desk, gallery: Gallery, asked: Question, shown: Callable[[Found], T], usual: int = USUAL) -> T:
+    """Return the answer to a question as `shown` makes it; a URL is fetched before it takes a place in the queue."""
+    picture = asked.picture
+    if asked.url:
+        await at.run(partial(gallery.kept, asked.choice))
+        picture = await at.remote.fetch(asked.url)
+    return await at.run(lambda: shown(search(gallery, asked, picture, asked.n or usual)))
 
 
 def search(gallery: Gallery, asked: Question, picture: bytes, n: int) -> Found:
     """Search for the artworks nearest to another one, or to a picture."""
+    kept = gallery.kept(asked.choice)
     if asked.id:
         row = gallery.row(asked.id)
-        return Found(gallery.like(gallery.collection.index.vector(row), n, asked.choice, but=row), row=row)
-    gallery.vocabulary.where(asked.choice)
-    return Found(gallery.like(features(gallery, asked, picture), n, asked.choice), picture)
+        return Found(kept, gallery.like(gallery.collection.index.vector(row), n, asked.choice, but=row), row=row)
+    return Found(kept, gallery.like(features(gallery, asked, picture), n, asked.choice), picture)
 
 
 def features(gallery: Gallery, asked: Question, picture: bytes) -> Vector:
@@ -88,3 +94,10 @@ async def thumb(request: Request) -> Response:
     if row >= len(gallery.collection):
         raise HTTPException(404, f"row {row} does not exist; there are 0 to {len(gallery.collection) - 1}")
     return Asset(gallery.collection.thumbnail(row), "image/jpeg").respond(request)
+
+
+ROUTES = [
+    Route(PREFIX, similar, methods=["GET", "POST", "PUT"]),
+    Route(INDEX, similar, methods=["GET", "POST", "PUT"]),
+    Route(INDEX + "/thumbs/{row:int}", thumb),
+]

@@ -11,14 +11,15 @@ from starlette.testclient import TestClient
 
 from bento.app import build
 from bento.body import BodyLimit
+from bento.cors import Cors
 from bento.desk import Desk
 
 
-def application(desk: Desk) -> BodyLimit:
-    """Return the application behind its limit of bodies."""
+def application(desk: Desk) -> Cors:
+    """Return the application behind its limit of bodies, as the services have it."""
     app = build()
     app.state.desk = desk
-    return BodyLimit(app, desk.settings.max_body)
+    return Cors(BodyLimit(app, desk.settings.max_body), desk.settings.cors)
 
 
 def in_process(desk: Desk) -> TestClient:
