@@ -10,6 +10,6 @@ def build() -> Starlette:
     """Return the application; the service sets `app.state.desk` when its worker starts."""
     protocols = [Protocol(module.PREFIX, module.ROUTES) for module in (v2, nuclio)]
     pages = page.Pages(page.PREFIX, page.ROUTES, page.ERRORS)
-    search = page.Pages(similar.PREFIX, similar.ROUTES)
+    search = page.Pages(similar.PREFIX, similar.ROUTES, similar.ERRORS)
     routes = [*protocols, search, pages, openapi.ROUTE, *torchserve.ROUTES, torchserve.LAST]
     return Starlette(routes=routes, exception_handlers=torchserve.ERRORS)

@@ -1,4 +1,4 @@
-"""`python -m bento.client similar IMAGE|URL|ID` and `… classify MODEL IMAGE …`: ask a service, print a table or JSON."""
+"""`python -m bento.client similar IMAGE|URL|ID`, `… classify MODEL IMAGE …`: ask a service, print a table or JSON."""
 
 import argparse
 import json

@@ -57,6 +57,15 @@ class Vocabulary:
             found += [(columns[0], label)] if len(columns) == 1 else []
         return Choice((*choice.kept, *found), choice.excluded, tuple(several))
 
+    def spelled(self, choice: Choice) -> Choice:
+        """Return a choice in the index's own spelling; raise UnknownLabel."""
+        chosen = self.resolved(choice)
+        kept, excluded = (
+            tuple((column, label) for column, labels in self.grouped(pairs).items() for label in dict.fromkeys(labels))
+            for pairs in (chosen.kept, chosen.excluded)
+        )
+        return Choice(kept, excluded, chosen.anywhere)
+
     def grouped(self, pairs: Pairs) -> dict[str, list[str]]:
         """Return column → labels, as the index spells them."""
         found: dict[str, list[str]] = {}

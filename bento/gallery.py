@@ -1,13 +1,11 @@
 """What can be searched: an index folder, its featuriser, and the words of its filters."""
 
-import io
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from bento.filters import Choice, Vocabulary
 from bento.refusals import UnknownArtwork
@@ -65,7 +63,3 @@ class Gallery:
         """Return n rows that lie evenly in what a choice keeps, in the order of its blocks."""
         rows = self.collection.index.ids(self.vocabulary.where(choice))
         return list(dict.fromkeys(rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int)].tolist()))
-
-    def proportions(self, row: int) -> tuple[int, int]:
-        """Return the width and height of a row's thumbnail, pixels."""
-        return Image.open(io.BytesIO(self.collection.thumbnail(row)), formats=["JPEG"]).size

@@ -15,6 +15,7 @@ from bento.tensors import Malformed
 USUAL = 10
 LONGEST = 1000  # characters of a value
 NOT, IS = "not.", "is."
+WORDS = ("url", "id", "n", "query")
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 Pair = tuple[str, str]
 

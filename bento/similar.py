@@ -3,44 +3,32 @@
 `{"results": [[{"Title": …, …}, 0.93], …]}`, the best first.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bento import question
-from bento.desk import Desk, desk
-from bento.gallery import Gallery, Match, Vector
-from bento.question import USUAL, Question
-from bento.remote import Unfetchable
+from bento import exhibition, question
+from bento.accept import wants_page
+from bento.desk import desk
+from bento.gallery import Gallery
 from bento.render import Asset
+from bento.search import Found, answered
 from bento.tensors import Malformed
-from stages.preprocess.decode import Undecodable
-
-T = TypeVar("T")
 
 PREFIX = "/similar"
 INDEX = PREFIX + "/{index}"
-
-
-@dataclass(frozen=True)
-class Found:
-    """How many artworks a filter keeps, the best of them, and the picture that was looked at, or its row."""
-
-    kept: int
-    matches: list[Match]
-    picture: bytes = b""
-    row: int | None = None
+ERRORS = exhibition.ERRORS
 
 
 async def similar(request: Request) -> Response:
-    """Answer what is similar to a picture; the work happens in the desk's threads."""
+    """Answer what is similar to a picture, as a page or as JSON; the work happens in the desk's threads."""
     at, gallery = desk(request), chosen(request)
+    if wants_page(request.headers):
+        return await exhibition.show(request, gallery)
     asked = (await question.read(request, at.settings.max_results)).checked()
     shown = await answered(at, gallery, asked, partial(record, gallery))
     return JSONResponse(shown, headers={"Cache-Control": "no-store"})
@@ -53,34 +41,6 @@ def chosen(request: Request) -> Gallery:
         there = ", ".join(f"{PREFIX}/{known}" for known in at.galleries)
         raise Malformed(f"index: not chosen; there are {there}") if there else HTTPException(404, "no index is served")
     return at.gallery(name or next(iter(at.galleries)))
-
-
-async def answered(at: Desk, gallery: Gallery, asked: Question, shown: Callable[[Found], T], usual: int = USUAL) -> T:
-    """Return the answer to a question as `shown` makes it; a URL is fetched before it takes a place in the queue."""
-    picture = asked.picture
-    if asked.url:
-        await at.run(partial(gallery.kept, asked.choice))
-        picture = await at.remote.fetch(asked.url)
-    return await at.run(lambda: shown(search(gallery, asked, picture, asked.n or usual)))
-
-
-def search(gallery: Gallery, asked: Question, picture: bytes, n: int) -> Found:
-    """Search for the artworks nearest to another one, or to a picture."""
-    kept = gallery.kept(asked.choice)
-    if asked.id:
-        row = gallery.row(asked.id)
-        return Found(kept, gallery.like(gallery.collection.index.vector(row), n, asked.choice, but=row), row=row)
-    return Found(kept, gallery.like(features(gallery, asked, picture), n, asked.choice), picture)
-
-
-def features(gallery: Gallery, asked: Question, picture: bytes) -> Vector:
-    """Return what the featuriser says of a picture; what a URL led to is told apart from what was sent."""
-    try:
-        return gallery.vector(picture)
-    except Undecodable as error:
-        if asked.url:
-            raise Unfetchable(f"url: leads to no picture that can be read: {error}") from error
-        raise
 
 
 def record(gallery: Gallery, found: Found) -> dict[str, Any]:

@@ -222,7 +222,7 @@ def test_what_is_not_there_is_named(client: TestClient) -> None:
     assert client.delete(WHERE).status_code == 405
 
 
-def test_without_a_name_the_only_index_answers(index: Path, desk: Desk, client: TestClient) -> None:
+def test_without_a_name_the_only_index_answers(index: Path, client: TestClient) -> None:
     assert client.get("/similar?id=m1").json() == client.get(f"{WHERE}?id=m1").json()
     several = Desk(SETTINGS, index, [], [index])
     several.galleries["second"] = several.galleries["mosaic"]
