@@ -11,5 +11,5 @@ def build() -> Starlette:
     protocols = [Protocol(module.PREFIX, module.ROUTES) for module in (v2, nuclio)]
     pages = page.Pages(page.PREFIX, page.ROUTES, page.ERRORS)
     search = page.Pages(similar.PREFIX, similar.ROUTES, similar.ERRORS)
-    routes = [*protocols, search, pages, openapi.ROUTE, *torchserve.ROUTES, torchserve.LAST]
+    routes = [*protocols, search, pages, *openapi.ROUTES, *torchserve.ROUTES, torchserve.LAST]
     return Starlette(routes=routes, exception_handlers=torchserve.ERRORS)
