@@ -14,8 +14,9 @@ from stages.files import atomic_folder
 from stages.index.generation import DESCRIPTION, consistent
 from stages.index.labels import Labels
 from stages.index.plan import costs, plan
-from stages.index.ranking import Neighbours, Ranking, Vectors
-from stages.index.rows import Positions, Rows, Runs
+from stages.index.queries import Positions, Queries, Vectors
+from stages.index.ranking import Neighbours, Ranking
+from stages.index.rows import Rows, Runs
 from stages.index.scan import scan
 from stages.index.where import Where
 from stages.index.write import FILES, Matrix, Watch, quietly, write
@@ -114,7 +115,7 @@ class ConditionalIndex:
 
     def _search(self, queries: Vectors, k: int, kept: Runs) -> Neighbours:
         """Scan the kept rows once for some queries."""
-        ranking = Ranking(self._vectors, self._ids, queries, k, self._largest)
+        ranking = Ranking(self._vectors, self._ids, Queries(queries, self._largest), k)
         scan(self._vectors, plan(kept, costs(self.dimension, len(queries))), ranking, self._threads)
         return ranking.result()
 

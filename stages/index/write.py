@@ -13,7 +13,7 @@ from stages.files import sha256_file, write_json
 from stages.index import labels
 from stages.index.generation import DESCRIPTION
 from stages.index.labels import Codes
-from stages.index.rows import Positions
+from stages.index.queries import Positions
 
 PART = 32 << 20  # bytes of vectors in memory at a time
 FILES = ("vectors.npy", "ids.npy", "codes.npy", "blocks.npy", labels.FILE, labels.OFFSETS, DESCRIPTION)
