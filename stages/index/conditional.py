@@ -13,11 +13,14 @@ import numpy.typing as npt
 from stages.files import atomic_folder
 from stages.index.generation import DESCRIPTION, consistent
 from stages.index.labels import Labels
-from stages.index.ranking import Neighbours, Ranking, Vectors
-from stages.index.rows import Positions, Rows, Runs
+from stages.index.plan import costs, plan
+from stages.index.queries import Positions, Queries, Vectors
+from stages.index.ranking import Neighbours, Ranking
+from stages.index.rows import Rows, Runs
 from stages.index.scan import scan
 from stages.index.where import Where
 from stages.index.write import FILES, Matrix, Watch, quietly, write
+from stages.machine import cores
 
 BATCH = 256  # queries in one pass over the rows
 
@@ -25,8 +28,8 @@ BATCH = 256  # queries in one pass over the rows
 class ConditionalIndex:
     """Vectors in blocks of equal labels, memory-mapped; safe to query from several threads."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, threads: int = 0) -> None:
+        self._folder, self._threads = folder, threads or cores()
         self.about: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         self.columns: list[str] = self.about["columns"]
         self.blocks: list[str] = self.about["blocks"]
@@ -56,9 +59,9 @@ class ConditionalIndex:
         return ConditionalIndex.load(folder)
 
     @classmethod
-    def load(cls, folder: Path) -> "ConditionalIndex":
-        """Open an index, memory-mapped; raise FileNotFoundError or ValueError naming the file."""
-        return consistent(folder, lambda: cls(folder))
+    def load(cls, folder: Path, threads: int = 0) -> "ConditionalIndex":
+        """Open an index, memory-mapped; 0 threads are one for each core. Raise FileNotFoundError or ValueError."""
+        return consistent(folder, lambda: cls(folder, threads))
 
     def save(self, folder: Path) -> None:
         """Copy the index to another folder, atomically."""
@@ -116,8 +119,8 @@ class ConditionalIndex:
 
     def _search(self, queries: Vectors, k: int, kept: Runs) -> Neighbours:
         """Scan the kept rows once for some queries."""
-        ranking = Ranking(self._vectors, self._ids, queries, k, self._largest)
-        scan(self._vectors, kept, ranking)
+        ranking = Ranking(self._vectors, self._ids, Queries(queries, self._largest), k)
+        scan(self._vectors, plan(kept, costs(self.dimension, len(queries))), ranking, self._threads)
         return ranking.result()
 
     def _checked(self, vectors: npt.ArrayLike, k: int) -> Vectors:

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from stages.index.labels import Codes, Keep, Labels
+from stages.index.queries import Positions
 from stages.index.where import Among, Where
-
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -25,13 +23,21 @@ class Runs:
 
     def positions(self) -> Positions:
         """Return every position (int64), ascending."""
-        return self.at(np.arange(self.count))
+        lengths = self.stops - self.starts
+        ends = np.cumsum(lengths)
+        return np.repeat(self.stops - ends, lengths) + np.arange(self.count)
 
     def at(self, order: Positions) -> Positions:
         """Return the positions of the rows with these numbers among the rows."""
         ends = np.cumsum(self.stops - self.starts)
         run = np.searchsorted(ends, order, side="right")
         return self.stops[run] - ends[run] + order
+
+    def order(self, positions: Positions) -> Positions:
+        """Return the numbers among the rows of rows at these positions."""
+        ends = np.cumsum(self.stops - self.starts)
+        run = np.searchsorted(self.stops, positions, side="right")
+        return positions - self.stops[run] + ends[run]
 
     def merged(self, gap: int = 0) -> "Runs":
         """Return runs that also hold the gaps of at most so many rows between these."""

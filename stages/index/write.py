@@ -13,7 +13,7 @@ from stages.files import sha256_file, write_json
 from stages.index import labels
 from stages.index.generation import DESCRIPTION
 from stages.index.labels import Codes
-from stages.index.rows import Positions
+from stages.index.queries import Positions
 
 PART = 32 << 20  # bytes of vectors in memory at a time
 FILES = ("vectors.npy", "ids.npy", "codes.npy", "blocks.npy", labels.FILE, labels.OFFSETS, DESCRIPTION)
@@ -83,7 +83,8 @@ def check(folder: Path, vectors: Matrix, columns: Mapping[str, Sequence[str]], b
 
 def sort(keys: Sequence[Codes], count: int) -> Positions:
     """Return the rows' ids (int64) in block order: by the first key, the next …, then by id."""
-    return np.lexsort([np.arange(count), *reversed(keys)])
+    ordered: list[npt.NDArray[Any]] = [np.arange(count), *reversed(keys)]
+    return np.lexsort(ordered)
 
 
 def boundaries(keys: Sequence[Codes], order: Positions) -> Positions:
