@@ -86,6 +86,12 @@ class Rows:
             runs = joined(runs, self._single(where, tables, unsure))
         return runs.merged() if len(runs.starts) else runs
 
+    def changes(self, column: str, start: int, stop: int) -> tuple[list[int], list[int]]:
+        """Return the labels' numbers between two positions as they change, and where each begins."""
+        codes = self._codes[start:stop, self._labels.number(column)]
+        firsts = np.flatnonzero(np.diff(codes, prepend=-1))
+        return codes[firsts].tolist(), (firsts + start).tolist()
+
     def _bounds(self, condition: Among, tables: dict[Among, Keep]) -> Bounds:
         """Evaluate a condition over blocks; other columns leave every block open."""
         table = tables[condition] = self._labels.table(condition)

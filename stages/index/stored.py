@@ -1,0 +1,51 @@
+"""An index folder, opened: what searches read, memory-mapped."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.files import atomic_folder, write_json
+from stages.index.generation import DESCRIPTION
+from stages.index.labels import Labels
+from stages.index.queries import Positions, Vectors
+from stages.index.rows import Rows
+
+VECTORS, IDS, CODES, BLOCKS = "vectors.npy", "ids.npy", "codes.npy", "blocks.npy"
+
+
+class Stored:
+    """Vectors (float32, N x D) and ids (int64, N) in block order, their labels, and what index.json says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.about: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        self.columns: list[str] = self.about["columns"]
+        self.blocks: list[str] = self.about["blocks"]
+        self.count, self.dimension = int(self.about["count"]), int(self.about["dimension"])
+        self.largest = float(self.about["largest_norm"])
+        self.vectors: Vectors = mapped(folder / VECTORS, (self.count, self.dimension))
+        self.ids: Positions = mapped(folder / IDS, (self.count,))
+        self.labels = Labels(folder, self.columns)
+        self._codes = mapped(folder / CODES, (self.count, len(self.columns)))
+        self._starts: Positions = np.load(folder / BLOCKS)
+        self.rows = Rows(self._codes, self.labels, self.blocks, self._starts)
+
+    def save(self, folder: Path) -> None:
+        """Write the same files to another folder, atomically, whatever has become of this one."""
+        arrays = {VECTORS: self.vectors, IDS: self.ids, CODES: self._codes, BLOCKS: self._starts}
+        with atomic_folder(folder) as scratch:
+            for name, array in arrays.items():
+                np.save(scratch / name, array)
+            self.labels.save(scratch)
+            write_json(scratch / DESCRIPTION, self.about)
+
+
+def mapped(file: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Open an array, memory-mapped; raise ValueError where it is not of that shape."""
+    array = np.asarray(np.load(file, mmap_mode="r"))
+    if array.shape != shape:
+        raise ValueError(f"{file}: shape {array.shape}, {DESCRIPTION} says {shape}")
+    return array
