@@ -97,7 +97,7 @@ class ConditionalIndex:
 
     def ids(self, where: Where | None = None) -> Positions:
         """Return the ids of the rows that a filter keeps (int64), ascending."""
-        return np.sort(self._ids[self._rows.kept(where).positions()])
+        return np.sort(self.stored.ids[self.stored.rows.kept(where).positions()])
 
     @cached_property
     def _positions(self) -> Positions:
