@@ -33,7 +33,9 @@ def test_modules_exist(command: str) -> None:
 def test_values_are_allowed(command: str) -> None:
     words = [word.strip("'") for word in command.split() if "=" in word and not word.startswith(("-", "+"))]
     values = [
-        word for word in words if word.startswith(("models.", "datasets.", "bento.", "profile=")) and "…" not in word
+        word
+        for word in words
+        if word.startswith(("models.", "datasets.", "indexes.", "bento.", "profile=")) and "…" not in word
     ]
     typed(compose([first_of_sweep(word) for word in values]))
 
