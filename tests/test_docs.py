@@ -12,7 +12,7 @@ DOCUMENTED = compose(["profile=documented"])
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("breeds", "mosaic", "resnet50")}
 KEYS = re.compile(r"`((?:models|datasets|indexes|trainer|bento)\.[\w.]+)`")
 PUBLISHED = {
-    "mosaic": "met_rijks_metadata.tsv Thumbnail_Url id Culture findMaximumInnerProducts save load url n culture classification",
+    "mosaic": "met_rijks_metadata.tsv Thumbnail_Url id Culture findMaximumInnerProducts url n culture classification",
     "breeds": "--epochs --batch_size --test_batch_size --use_cuda --data_dir --model_dir --log_dir",
     "resnet50": """name container debug_logs s3_image remote_download_path mount_download_path download_data batch_size
         img_dimensions train_pct val_pct test_pct bucket_name aws_access_key_id aws_secret_access_key aws_default_region

@@ -46,7 +46,7 @@ def first_of_sweep(word: str) -> str:
     return word if value.startswith("[") else f"{name}={value.split(',')[0]}"
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(((?!http)[^)]+)\)", README))
+@pytest.mark.parametrize("path", re.findall(r"\]\(((?!http|#)[^)]+)\)", README))
 def test_links_lead_somewhere(path: str) -> None:
     assert (ROOT / path).exists()
 
