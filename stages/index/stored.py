@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stages.files import atomic_folder, write_json
+from stages.files import write_json
 from stages.index.generation import DESCRIPTION
 from stages.index.labels import Labels
 from stages.index.queries import Positions, Vectors
@@ -34,13 +34,12 @@ class Stored:
         self.rows = Rows(self._codes, self.labels, self.blocks, self._starts)
 
     def save(self, folder: Path) -> None:
-        """Write the same files to another folder, atomically, whatever has become of this one."""
-        arrays = {VECTORS: self.vectors, IDS: self.ids, CODES: self._codes, BLOCKS: self._starts}
-        with atomic_folder(folder) as scratch:
-            for name, array in arrays.items():
-                np.save(scratch / name, array)
-            self.labels.save(scratch)
-            write_json(scratch / DESCRIPTION, self.about)
+        """Write the same files to an empty folder, whatever has become of this one."""
+        arrays: dict[str, npt.NDArray[Any]] = {VECTORS: self.vectors, IDS: self.ids, CODES: self._codes}
+        for name, array in (arrays | {BLOCKS: self._starts}).items():
+            np.save(folder / name, array)
+        self.labels.save(folder)
+        write_json(folder / DESCRIPTION, self.about)
 
 
 def mapped(file: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
