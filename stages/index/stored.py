@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,10 @@ class Stored:
 
 def mapped(file: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """Open an array, memory-mapped; raise ValueError where it is not of that shape."""
-    array = np.asarray(np.load(file, mmap_mode="r"))
-    if array.shape != shape:
-        raise ValueError(f"{file}: shape {array.shape}, {DESCRIPTION} says {shape}")
-    return array
+    with file.open("rb") as opened:  # once: np.load would open it a second time, when it may be another
+        np.lib.format.read_magic(opened)
+        found, fortran, dtype = np.lib.format.read_array_header_1_0(opened)
+        if found != shape:
+            raise ValueError(f"{file}: shape {found}, {DESCRIPTION} says {shape}")
+        order: Literal["F", "C"] = "F" if fortran else "C"
+        return np.asarray(np.memmap(opened, dtype, "r", opened.tell(), shape, order))
