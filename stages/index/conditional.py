@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stages.files import atomic_folder
 from stages.index.generation import consistent
 from stages.index.plan import costs, plan
 from stages.index.queries import Positions, Queries, Vectors
@@ -56,7 +57,8 @@ class ConditionalIndex:
 
     def save(self, folder: Path) -> None:
         """Copy the index to another folder, atomically."""
-        self.stored.save(folder)
+        with atomic_folder(folder) as scratch:
+            self._write(scratch)
 
     def __len__(self) -> int:
         return self.stored.count
@@ -105,6 +107,10 @@ class ConditionalIndex:
         positions = np.empty_like(self.stored.ids)
         positions[self.stored.ids] = np.arange(len(self))
         return positions
+
+    def _write(self, folder: Path) -> None:
+        """Write every file of the index."""
+        self.stored.save(folder)
 
     def _search(self, queries: Vectors, k: int, kept: Runs) -> Neighbours:
         """Scan the kept rows once for some queries."""

@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from stages.files import atomic_folder, write_json
+from stages.files import write_json
 from stages.index.generation import DESCRIPTION
 from stages.index.labels import Labels
 from stages.index.queries import Positions, Vectors
@@ -34,18 +34,20 @@ class Stored:
         self.rows = Rows(self._codes, self.labels, self.blocks, self._starts)
 
     def save(self, folder: Path) -> None:
-        """Write the same files to another folder, atomically, whatever has become of this one."""
-        arrays = {VECTORS: self.vectors, IDS: self.ids, CODES: self._codes, BLOCKS: self._starts}
-        with atomic_folder(folder) as scratch:
-            for name, array in arrays.items():
-                np.save(scratch / name, array)
-            self.labels.save(scratch)
-            write_json(scratch / DESCRIPTION, self.about)
+        """Write the same files to an empty folder, whatever has become of this one."""
+        arrays: dict[str, npt.NDArray[Any]] = {VECTORS: self.vectors, IDS: self.ids, CODES: self._codes}
+        for name, array in (arrays | {BLOCKS: self._starts}).items():
+            np.save(folder / name, array)
+        self.labels.save(folder)
+        write_json(folder / DESCRIPTION, self.about)
 
 
 def mapped(file: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """Open an array, memory-mapped; raise ValueError where it is not of that shape."""
-    array = np.asarray(np.load(file, mmap_mode="r"))
-    if array.shape != shape:
-        raise ValueError(f"{file}: shape {array.shape}, {DESCRIPTION} says {shape}")
-    return array
+    with file.open("rb") as opened:  # once: np.load would open it a second time, when it may be another
+        np.lib.format.read_magic(opened)
+        found, fortran, dtype = np.lib.format.read_array_header_1_0(opened)
+        if found != shape:
+            raise ValueError(f"{file}: shape {found}, {DESCRIPTION} says {shape}")
+        order: Literal["F", "C"] = "F" if fortran else "C"
+        return np.asarray(np.memmap(opened, dtype, "r", opened.tell(), shape, order))
