@@ -117,7 +117,7 @@ def developed(rng: np.random.Generator, picture: Image.Image) -> Image.Image:
     light = 1 + strength * (math.cos(angle) * x[None, :] + math.sin(angle) * y[:, None])
     tint = rng.normal(1, 0.025, 3) * rng.uniform(0.82, 1.14)
     pixels = np.asarray(picture, np.float32) * light[..., None] * tint.astype(np.float32)
-    pixels += rng.normal(0, rng.uniform(0, 5), pixels.shape).astype(np.float32)
+    pixels += rng.uniform(0, 5) * rng.standard_normal(pixels.shape, np.float32)
     lit = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
     return lit.filter(ImageFilter.GaussianBlur(float(rng.uniform(0, 0.8) * max(picture.size) / 400)))
 

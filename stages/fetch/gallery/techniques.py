@@ -115,7 +115,7 @@ def photograph(culture: Culture, rng: np.random.Generator) -> Image.Image:
     x, y = grid(tones.shape)
     away = np.hypot(x / tones.shape[1] - 0.5, y / tones.shape[0] - 0.5)
     tones = np.clip((tones - 0.1) * 1.15, 0, 1) ** 0.9 * (1.08 - 0.75 * away**2)
-    tones += rng.normal(0, 0.035, tones.shape).astype(np.float32) + 0.05 * noise(rng, tones.shape, 5)
+    tones += 0.035 * rng.standard_normal(tones.shape, np.float32) + 0.05 * noise(rng, tones.shape, 5)
     warm = rng.uniform(0.0, 1.0)
     paper = np.array([1.0, 0.97 - 0.05 * warm, 0.92 - 0.16 * warm], np.float32)
     image = picture(tones[..., None] * paper + (1 - tones[..., None]) * np.array([0.06, 0.04, 0.02]) * warm)
@@ -219,7 +219,7 @@ def stone(culture: Culture, rng: np.random.Generator) -> Image.Image:
     worn = noise(rng, carved.shape, 40) * 0.7 + noise(rng, carved.shape, 150) * 0.35
     relief, shine = lit(carved * 14 + worn, 12)
     rock = part(STONES[(culture.order + 1) % len(STONES)]) * (1 + 0.08 * noise(rng, carved.shape, 7))[..., None]
-    speckle = rng.normal(0, 0.03, carved.shape).astype(np.float32)
+    speckle = 0.03 * rng.standard_normal(carved.shape, np.float32)
     return picture(rock * (0.22 + 0.9 * relief + speckle)[..., None] + 0.07 * shine[..., None])
 
 
