@@ -1,4 +1,4 @@
-"""The type and range of every key of `indexes`. What a key does is said in conf/index/default.yaml."""
+"""The type and range of every key of `indexes`. What a key does is said in conf/indexes/default.yaml."""
 
 from dataclasses import dataclass, field
 

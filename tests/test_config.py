@@ -1,9 +1,12 @@
+import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
+from stages.checks import check
 from stages.config import CONF, compose, typed
 from stages.errors import UserError
 from tests.conftest import ROOT, python
@@ -26,7 +29,10 @@ WRONG = [
     ("+datasets.petimages.fetch.layout.strict=true", "fetch.layout.strict: unknown key; did you mean strict_jfif?"),
     ("datasets.petimages.fetch.mirror=/bucket", "fetch.mirror: '/bucket' is no bucket; say s3://bucket/folder"),
     ("models.xception.train.framework=kears", "train.framework: unknown name 'kears'; did you mean keras?"),
-    ("models.xception.train.network.name=vgg19", "network.name: unknown name 'vgg19'; allowed: xception"),
+    (
+        "models.xception.train.network.name=vgg19",
+        "network.name: unknown name 'vgg19'; allowed: keras_resnet50, xception",
+    ),
     ("models.xception=5", "models.xception: 5 is not a model"),
     ("models.xception.train=5", "models.xception"),
     ("+models.xception.train.ema=0.9", "models.xception.train.ema: unknown key"),
@@ -41,6 +47,16 @@ WRONG = [
     ("models.vgg19.train.lrr=1", "models.vgg19.train.lrr: unknown key; did you mean lr?"),
     ("models.vgg19.train.lr=${nothing}", "Interpolation key 'nothing' not found"),
     ("bento.queue=0", "bento.queue: 0 is out of range"),
+    ("indexes.mosaic.dataset=artwork", "indexes.mosaic.dataset: unknown name 'artwork'; did you mean artworks?"),
+    ("indexes.mosaic.features.network=keras_resnet", "features.network: unknown name 'keras_resnet'; did you mean"),
+    (
+        "indexes.mosaic.features.weights=trained",
+        "features.network: unknown name 'keras_resnet50'; did you mean resnet50?",
+    ),
+    ("indexes.mosaic.blocks=[Culture,Culture]", "indexes.mosaic.blocks: ['Culture', 'Culture'] names a column twice"),
+    ("indexes.mosaic.show=[]", "indexes.mosaic.show: empty; name the column that is a picture's heading"),
+    ("indexes.mosaic.mode=aproximate", "indexes.mosaic.mode: 'aproximate' is not allowed; did you mean approximate?"),
+    ("indexes.mosaic.matchs.best=1", "indexes.mosaic.matchs: unknown key; did you mean matches?"),
     ("plugins=[no_such_module]", "plugins: no module named 'no_such_module'"),
 ]
 
@@ -70,6 +86,20 @@ def test_wrong_values_are_answered(override: str, message: str) -> None:
     with pytest.raises(UserError) as refused:
         typed(compose([override]))
     assert message in str(refused.value)
+
+
+def test_a_trained_featuriser_says_what_it_is_made_of() -> None:
+    trained = ["indexes.mosaic.features.network=breeds", "indexes.mosaic.features.weights=trained"]
+    expected = "indexes.mosaic.features.code=artifacts/models/breeds/weights.safetensors"
+    with pytest.raises(UserError, match=re.escape(expected)):
+        typed(compose(trained))
+    assert typed(compose([*trained, expected])).indexes["mosaic"].features.network == "breeds"
+
+
+def test_an_index_has_a_name_of_its_own() -> None:
+    tree = typed(compose())
+    with pytest.raises(UserError, match=r"indexes\.breeds: a model has this name"):
+        check(replace(tree, indexes={"breeds": tree.indexes["mosaic"]}))
 
 
 @pytest.mark.parametrize(

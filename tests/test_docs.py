@@ -9,9 +9,10 @@ from stages.config import compose
 from tests.conftest import ROOT
 
 DOCUMENTED = compose(["profile=documented"])
-PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("breeds", "resnet50")}
-KEYS = re.compile(r"`((?:models|datasets|trainer|bento)\.[\w.]+)`")
+PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("breeds", "mosaic", "resnet50")}
+KEYS = re.compile(r"`((?:models|datasets|indexes|trainer|bento)\.[\w.]+)`")
 PUBLISHED = {
+    "mosaic": "met_rijks_metadata.tsv Thumbnail_Url id Culture findMaximumInnerProducts url n culture classification",
     "breeds": "--epochs --batch_size --test_batch_size --use_cuda --data_dir --model_dir --log_dir",
     "resnet50": """name container debug_logs s3_image remote_download_path mount_download_path download_data batch_size
         img_dimensions train_pct val_pct test_pct bucket_name aws_access_key_id aws_secret_access_key aws_default_region
@@ -50,6 +51,19 @@ def test_the_published_values_of_breeds_are_the_documented_profiles() -> None:
     assert (change.brightness, change.contrast, change.rotation, change.crop) == (0.4, 0.4, 30, 0.08)
     assert (data.preprocess.size, data.preprocess.resize) == (224, "letterbox")
     assert DOCUMENTED.bento.sure == 0.5
+
+
+def test_the_published_values_of_mosaic_are_the_documented_profiles() -> None:
+    index, data = DOCUMENTED.indexes.mosaic, DOCUMENTED.datasets.artworks
+    assert (index.features.network, index.features.weights, index.features.layer) == (
+        "keras_resnet50",
+        "imagenet",
+        "pool",
+    )
+    assert (index.blocks, index.matches.best, index.mode) == (["Culture", "Classification"], 10, "exact")
+    assert (data.preprocess.size, data.fetch.layout.attempts) == (225, 3)
+    assert (data.fetch.layout.image, data.fetch.layout.id) == ("Thumbnail_Url", "id")
+    assert DOCUMENTED.bento.cors == ["*"]
 
 
 def test_optuna_draws_from_the_same_space() -> None:

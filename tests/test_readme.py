@@ -33,7 +33,9 @@ def test_modules_exist(command: str) -> None:
 def test_values_are_allowed(command: str) -> None:
     words = [word.strip("'") for word in command.split() if "=" in word and not word.startswith(("-", "+"))]
     values = [
-        word for word in words if word.startswith(("models.", "datasets.", "bento.", "profile=")) and "…" not in word
+        word
+        for word in words
+        if word.startswith(("models.", "datasets.", "indexes.", "bento.", "profile=")) and "…" not in word
     ]
     typed(compose([first_of_sweep(word) for word in values]))
 
@@ -44,7 +46,7 @@ def first_of_sweep(word: str) -> str:
     return word if value.startswith("[") else f"{name}={value.split(',')[0]}"
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(((?!http)[^)]+)\)", README))
+@pytest.mark.parametrize("path", re.findall(r"\]\(((?!http|#)[^)]+)\)", README))
 def test_links_lead_somewhere(path: str) -> None:
     assert (ROOT / path).exists()
 

@@ -47,7 +47,10 @@ def public(url: str) -> str:
     """Return a URL without user name, password and query (which may be a signature), fit for logs and records."""
     if not is_remote(url):
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # what cannot be read may hold anything
+        return f"{url.partition('://')[0]}://…"
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 

@@ -36,4 +36,4 @@ def meaning(status: int, said: str, later: float | None = None) -> Exception:
 def refuse_large(size: int, largest: int = LARGEST) -> None:
     """Raise a UserError for more bytes than allowed."""
     if size > largest:
-        raise UserError(f"{size / 2**20:.0f} MB, larger than {largest / 2**20:g}")
+        raise UserError(f"larger than {largest / 2**20:g} MB")

@@ -79,13 +79,13 @@ class Home:
 def remote(address: str) -> Remote:
     """Return bucket and key of a URL."""
     scheme, _, rest = address.partition("://")
-    if scheme.lower() not in ("http", "https"):
-        bucket, _, key = rest.partition("/")
-        return Remote(f"{scheme.lower()}://{bucket}", key)
     try:
         parts = urlsplit(address)
     except ValueError as error:
         raise Unreadable(f"no URL ({error})") from error
+    if scheme.lower() not in ("http", "https"):
+        bucket, _, key = rest.partition("/")
+        return Remote(f"{scheme.lower()}://{bucket}", key)
     query = f"?{parts.query}" if parts.query else ""
     return Remote(f"{scheme.lower()}://{parts.netloc}", f"{parts.path.lstrip('/')}{query}")
 

@@ -10,6 +10,7 @@ from stages.console import track
 from stages.files import fingerprint
 from stages.index.collection import FEATURISER, Collection
 from stages.index.conditional import ConditionalIndex
+from stages.index.matches import write_matches
 from stages.index.records import columns, refuse_twice, write_records
 from stages.index.vectors import vectors
 from stages.index_schema import Index
@@ -47,10 +48,8 @@ def build(name: str, config: Index, pictures: Source, featuriser: Path, folder: 
         from stages.index.approximate import Approximation
 
         Approximation.build(index, folder, config.approximate.cells, config.approximate.probes)
-    if config.matches.best:
-        from stages.index.matches import write_matches
-
-        write_matches(index, folder / MATCHES, config.matches.best, config.matches.memory_mb)
+    if config.matches.best and config.blocks:
+        write_matches(index.stored, folder / MATCHES, config.matches.best, config.matches.memory_mb, track)
     write_records(everything, pictures.resize, config.thumbnail, folder)
     (folder / FEATURISER).mkdir()
     for file in NETWORK:

@@ -42,7 +42,7 @@ class Collection:
 
     def __init__(self, folder: Path) -> None:
         self.index = ConditionalIndex.load(folder)
-        self.about: dict[str, Any] = self.index.about
+        self.about: dict[str, Any] = self.index.stored.about
         self.name: str = self.about["name"]
         self.columns: list[str] = self.about["columns"]
         self.blocks: list[str] = self.about["blocks"]

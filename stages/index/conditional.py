@@ -1,7 +1,5 @@
 """The conditional index: the largest inner products among the rows that a filter keeps, exactly."""
 
-import json
-import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.files import atomic_folder
-from stages.index.generation import DESCRIPTION, consistent
-from stages.index.labels import Labels
+from stages.index.generation import consistent
 from stages.index.plan import costs, plan
-from stages.index.ranking import Neighbours, Ranking, Vectors
-from stages.index.rows import Positions, Rows, Runs
+from stages.index.queries import Positions, Queries, Vectors
+from stages.index.ranking import Neighbours, Ranking
+from stages.index.rows import Runs
 from stages.index.scan import scan
+from stages.index.stored import Stored
 from stages.index.where import Where
-from stages.index.write import FILES, Matrix, Watch, quietly, write
+from stages.index.write import Matrix, Watch, quietly, write
 from stages.machine import cores
 
 BATCH = 256  # queries in one pass over the rows
@@ -28,17 +27,11 @@ class ConditionalIndex:
     """Vectors in blocks of equal labels, memory-mapped; safe to query from several threads."""
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
-        self._folder, self._threads = folder, threads or cores()
-        self.about: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        self.columns: list[str] = self.about["columns"]
-        self.blocks: list[str] = self.about["blocks"]
-        count, self.dimension = int(self.about["count"]), int(self.about["dimension"])
-        self._vectors: Vectors = mapped(folder / "vectors.npy", (count, self.dimension))
-        self._ids: Positions = mapped(folder / "ids.npy", (count,))
-        self._largest = float(self.about["largest_norm"])
-        self.labels: Mapping[str, list[str]] = Labels(folder, self.columns)
-        codes = mapped(folder / "codes.npy", (count, len(self.columns)))
-        self._rows = Rows(codes, self.labels, self.blocks, np.load(folder / "blocks.npy"))
+        self.stored = Stored(folder)
+        self.columns, self.blocks = self.stored.columns, self.stored.blocks
+        self.dimension = self.stored.dimension
+        self.labels: Mapping[str, list[str]] = self.stored.labels
+        self._threads = threads or cores()
 
     @staticmethod
     def build(
@@ -65,11 +58,10 @@ class ConditionalIndex:
     def save(self, folder: Path) -> None:
         """Copy the index to another folder, atomically."""
         with atomic_folder(folder) as scratch:
-            for name in FILES:
-                shutil.copyfile(self._folder / name, scratch / name)
+            self._write(scratch)
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return self.stored.count
 
     def query(self, vectors: npt.ArrayLike, k: int, where: Where | None = None) -> Neighbours:
         """Return for each query (Q x D, or one of D) the k rows with the largest inner products, of those kept.
@@ -78,7 +70,7 @@ class ConditionalIndex:
         computed in float64. Raise ValueError for k < 1, queries of another length or not finite, UnknownColumn and
         UnknownLabel for the filter.
         """
-        queries, kept = self._checked(vectors, k), self._rows.kept(where)
+        queries, kept = self._checked(vectors, k), self.stored.rows.kept(where)
         width = min(k, kept.count)
         if not (width and len(queries)):
             return Neighbours(np.empty((len(queries), width), np.int64), np.empty((len(queries), width)))
@@ -99,27 +91,31 @@ class ConditionalIndex:
         """Return the vector (float32, D) of a row by its id; raise IndexError where there is none."""
         if not 0 <= id < len(self):
             raise IndexError(f"id {id}: the index has ids 0 to {len(self) - 1}")
-        return np.array(self._vectors[self._positions[id]])
+        return np.array(self.stored.vectors[self._positions[id]])
 
     def count(self, where: Where | None = None) -> int:
         """Return how many rows a filter keeps."""
-        return self._rows.kept(where).count
+        return self.stored.rows.kept(where).count
 
     def ids(self, where: Where | None = None) -> Positions:
         """Return the ids of the rows that a filter keeps (int64), ascending."""
-        return np.sort(self._ids[self._rows.kept(where).positions()])
+        return np.sort(self.stored.ids[self.stored.rows.kept(where).positions()])
 
     @cached_property
     def _positions(self) -> Positions:
         """Return each id's position."""
-        positions = np.empty_like(self._ids)
-        positions[self._ids] = np.arange(len(self._ids))
+        positions = np.empty_like(self.stored.ids)
+        positions[self.stored.ids] = np.arange(len(self))
         return positions
+
+    def _write(self, folder: Path) -> None:
+        """Write every file of the index."""
+        self.stored.save(folder)
 
     def _search(self, queries: Vectors, k: int, kept: Runs) -> Neighbours:
         """Scan the kept rows once for some queries."""
-        ranking = Ranking(self._vectors, self._ids, queries, k, self._largest)
-        scan(self._vectors, plan(kept, costs(self.dimension, len(queries))), ranking, self._threads)
+        ranking = Ranking(self.stored.vectors, self.stored.ids, Queries(queries, self.stored.largest), k)
+        scan(self.stored.vectors, plan(kept, costs(self.dimension, len(queries))), ranking, self._threads)
         return ranking.result()
 
     def _checked(self, vectors: npt.ArrayLike, k: int) -> Vectors:
@@ -135,11 +131,3 @@ class ConditionalIndex:
             first = np.flatnonzero(~np.isfinite(queries).all(axis=1))[0]
             raise ValueError(f"query {first}: not finite in float32")
         return queries
-
-
-def mapped(file: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Open an array, memory-mapped; raise ValueError where it is not of that shape."""
-    array = np.asarray(np.load(file, mmap_mode="r"))
-    if array.shape != shape:
-        raise ValueError(f"{file}: shape {array.shape}, {DESCRIPTION} says {shape}")
-    return array

@@ -1,7 +1,9 @@
 """One generation of a folder: what a reader opens belongs together while a writer replaces it."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,11 +22,26 @@ def consistent(folder: Path, read: Callable[[], T]) -> T:
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            before = (folder / DESCRIPTION).read_bytes()
-            opened = read()
-            if (folder / DESCRIPTION).read_bytes() == before:
-                return opened
-        except (FileNotFoundError, ValueError):
+            with held(folder) as replaced:
+                try:
+                    opened = read()
+                except Exception:
+                    if not replaced():
+                        raise
+                else:
+                    if not replaced():
+                        return opened
+        except FileNotFoundError:
             if time.monotonic() > end:
                 raise
         time.sleep(PAUSE)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Callable[[], bool]]:
+    """Yield what tells whether another folder has taken this one's place; while it is held, none has its number."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        yield lambda: not os.path.samestat(os.fstat(handle), folder.stat())
+    finally:
+        os.close(handle)

@@ -31,6 +31,11 @@ class Labels(Mapping[str, list[str]]):
         with (folder / FILE).open("rb") as file:
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if columns else b""
 
+    def save(self, folder: Path) -> None:
+        """Write the same labels to another folder."""
+        (folder / FILE).write_bytes(self._bytes)
+        np.save(folder / OFFSETS, self._ends)
+
     def __getitem__(self, column: str) -> list[str]:
         if column not in self._read:
             number = self._columns[column]

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.index.rows import Positions, Runs
+from stages.index.queries import Positions
+from stages.index.rows import Runs
 
 # Measured, in nanoseconds; only their ratios matter, and only to speed.
 BYTE = 0.025  # read in order
@@ -26,10 +27,10 @@ class Costs:
 
 @dataclass(frozen=True)
 class Plan:
-    """Spans to read whole, the gaps in them that the filter does not keep, and rows to gather (int64)."""
+    """Spans to read whole, the positions in them that are not wanted, and the positions of rows to gather."""
 
     spans: Runs
-    gaps: Runs
+    gaps: Positions
     scattered: Positions
 
 
@@ -54,7 +55,7 @@ def plan(runs: Runs, prices: Costs) -> Plan:
     return Plan(spans, between(chosen, spans), rest.positions())
 
 
-def between(runs: Runs, spans: Runs) -> Runs:
-    """Return the gaps between runs that lie within a span."""
+def between(runs: Runs, spans: Runs) -> Positions:
+    """Return the positions between runs that lie within a span."""
     inside = ~np.isin(runs.starts[1:], spans.starts)
-    return Runs(runs.stops[:-1][inside], runs.starts[1:][inside])
+    return Runs(runs.stops[:-1][inside], runs.starts[1:][inside]).positions()

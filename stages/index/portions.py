@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from stages.index.plan import Plan
-from stages.index.rows import Positions, Runs
+from stages.index.queries import Positions
+from stages.index.rows import Runs
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def pieces(spans: Runs, most: int) -> Runs:
     return Runs(starts, np.minimum(starts + most, np.repeat(spans.stops, counts)))
 
 
-def spanned(rows: Runs, gaps: Runs) -> Portion:
+def spanned(rows: Runs, gaps: Positions) -> Portion:
     """Return a portion of whole spans."""
     ends = np.cumsum(rows.stops - rows.starts)
     pairs = zip(rows.starts.tolist(), rows.stops.tolist(), ends.tolist(), strict=True)
@@ -49,13 +50,10 @@ def spanned(rows: Runs, gaps: Runs) -> Portion:
     return Portion(int(ends[-1]), read, blank(rows, gaps), rows.at)
 
 
-def blank(rows: Runs, gaps: Runs) -> Positions:
-    """Return which of the rows lie in gaps, by their number among the rows."""
-    if not len(gaps.starts):
-        return gaps.starts
-    positions = rows.positions()
-    begun, ended = gaps.starts.searchsorted(positions, "right"), gaps.stops.searchsorted(positions, "right")
-    return np.flatnonzero(begun > ended)
+def blank(rows: Runs, gaps: Positions) -> Positions:
+    """Return which of the rows are gaps, by their number among the rows."""
+    first, last = np.searchsorted(gaps, [rows.starts[0], rows.stops[-1]])
+    return rows.order(gaps[first:last])
 
 
 def scattered(positions: Positions, most: int) -> Portion:

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from stages.index.labels import Codes, Keep, Labels
+from stages.index.queries import Positions
 from stages.index.where import Among, Where
-
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -25,13 +23,21 @@ class Runs:
 
     def positions(self) -> Positions:
         """Return every position (int64), ascending."""
-        return self.at(np.arange(self.count))
+        lengths = self.stops - self.starts
+        ends = np.cumsum(lengths)
+        return np.repeat(self.stops - ends, lengths) + np.arange(self.count)
 
     def at(self, order: Positions) -> Positions:
         """Return the positions of the rows with these numbers among the rows."""
         ends = np.cumsum(self.stops - self.starts)
         run = np.searchsorted(ends, order, side="right")
         return self.stops[run] - ends[run] + order
+
+    def order(self, positions: Positions) -> Positions:
+        """Return the numbers among the rows of rows at these positions."""
+        ends = np.cumsum(self.stops - self.starts)
+        run = np.searchsorted(self.stops, positions, side="right")
+        return positions - self.stops[run] + ends[run]
 
     def merged(self, gap: int = 0) -> "Runs":
         """Return runs that also hold the gaps of at most so many rows between these."""
@@ -79,6 +85,12 @@ class Rows:
         if len(unsure.starts):
             runs = joined(runs, self._single(where, tables, unsure))
         return runs.merged() if len(runs.starts) else runs
+
+    def changes(self, column: str, start: int, stop: int) -> tuple[list[int], list[int]]:
+        """Return the labels' numbers between two positions as they change, and where each begins."""
+        codes = self._codes[start:stop, self._labels.number(column)]
+        firsts = np.flatnonzero(np.diff(codes, prepend=-1))
+        return codes[firsts].tolist(), (firsts + start).tolist()
 
     def _bounds(self, condition: Among, tables: dict[Among, Keep]) -> Bounds:
         """Evaluate a condition over blocks; other columns leave every block open."""

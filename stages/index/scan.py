@@ -9,8 +9,8 @@ import numpy as np
 
 from stages.index.plan import FEW, Plan
 from stages.index.portions import portions
-from stages.index.ranking import Ranking, Vectors
-from stages.index.rows import Positions
+from stages.index.queries import Positions, Vectors
+from stages.index.ranking import Ranking
 
 WIDTH = 8  # queries; a matrix product with fewer takes longer than with as many
 SCORES = 1 << 18  # scores at a time
@@ -26,7 +26,7 @@ Piece = tuple[slice | Positions, slice]
 def scan(vectors: Vectors, plan: Plan, ranking: Ranking, threads: int) -> None:
     """Offer a ranking the scores of all rows of a plan."""
     row = 4 * vectors.shape[1]
-    queries = ranking.queries
+    queries = ranking.queries.scaled
     few = len(queries) <= FEW
     work = single if few else product
     padded = queries if few else np.pad(queries, ((0, max(0, WIDTH - len(queries))), (0, 0)))

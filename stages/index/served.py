@@ -30,7 +30,8 @@ class Similar:
 
     def _found(self, row: Mapping[Hashable, Any]) -> list[list[Any]]:
         vector = self.featuriser.run(self.featuriser.decode(row["image"])[np.newaxis])
-        where = where_of(json.loads(row["where"])) if row.get("where") else None
+        choice = row.get("where")
+        where = where_of(json.loads(choice)) if isinstance(choice, str) else None
         found = self.collection.index.query(vector, int(row.get("n", DEFAULT)), where)
         pairs = zip(found.ids[0].tolist(), found.scores[0].tolist(), strict=True)
         return [[self.collection.metadata(number), score] for number, score in pairs]

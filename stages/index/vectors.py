@@ -18,4 +18,5 @@ def vectors(network: Network, everything: Everything) -> Rows:
     def computed(positions: Positions) -> Answers:
         return network.run(np.ascontiguousarray(everything.images[positions]))
 
-    return Cache(home).rows(features.image_keys(everything.images), computed, "features")
+    keys = features.image_keys(everything.images[number] for number in range(len(everything)))
+    return Cache(home).rows(keys, computed, "features")

@@ -1,9 +1,11 @@
 """A picture of what an index finds: each row an artwork, and its nearest in the labels of a column."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from stages.index.collection import Collection
 from stages.index.where import Where, among
@@ -44,6 +46,5 @@ def nearest(collection: Collection, row: int, label: str, where: Where | None) -
 
 def tile(collection: Collection, row: int, caption: str) -> Tile:
     """Return a picture with a caption and its heading."""
-    return np.asarray(everything.images[row : row + 1])[
-        0
-    ], f"{caption}\n{collection.metadata(row)[collection.show[-1]]}"
+    picture = np.asarray(Image.open(io.BytesIO(collection.thumbnail(row))))
+    return picture, f"{caption}\n{collection.metadata(row)[collection.show[-1]]}"

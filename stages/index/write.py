@@ -13,10 +13,11 @@ from stages.files import sha256_file, write_json
 from stages.index import labels
 from stages.index.generation import DESCRIPTION
 from stages.index.labels import Codes
-from stages.index.rows import Positions
+from stages.index.queries import Positions
+from stages.index.stored import BLOCKS, CODES, IDS, VECTORS
 
 PART = 32 << 20  # bytes of vectors in memory at a time
-FILES = ("vectors.npy", "ids.npy", "codes.npy", "blocks.npy", labels.FILE, labels.OFFSETS, DESCRIPTION)
+HASHED = (IDS, CODES, BLOCKS, labels.FILE, labels.OFFSETS)
 
 
 class Matrix(Protocol):
@@ -58,11 +59,11 @@ def write(
     keys = [encoded[column][1] for column in blocks]
     order = sort(keys, vectors.shape[0])
     labels.write(folder, {column: names for column, (names, _) in encoded.items()})
-    np.save(folder / "ids.npy", order)
-    np.save(folder / "codes.npy", sorted_codes([codes for _, codes in encoded.values()], order))
-    np.save(folder / "blocks.npy", boundaries(keys, order))
-    largest, digest = write_vectors(folder / "vectors.npy", vectors, order, watch)
-    hashes = {name: sha256_file(folder / name) for name in FILES[1:-1]} | {"vectors.npy": digest}
+    np.save(folder / IDS, order)
+    np.save(folder / CODES, sorted_codes([codes for _, codes in encoded.values()], order))
+    np.save(folder / BLOCKS, boundaries(keys, order))
+    largest, digest = write_vectors(folder / VECTORS, vectors, order, watch)
+    hashes = {name: sha256_file(folder / name) for name in HASHED} | {VECTORS: digest}
     own = {"count": len(order), "dimension": vectors.shape[1], "blocks": list(blocks), "columns": list(columns)}
     write_json(folder / DESCRIPTION, {**about, **own, "largest_norm": largest, "sha256": dict(sorted(hashes.items()))})
 

@@ -47,7 +47,8 @@ def test_it_gives_the_documented_features(tmp_path: Path) -> None:
 def test_weights_that_cannot_be_had_name_the_address_and_the_folder(tmp_path: Path) -> None:
     code = (
         "from stages.train.framework import framework; from stages.train.source import Source;"
-        "framework('keras').featuriser(Source('keras', {'name': 'keras_resnet50'}, 'imagenet', 'pool', [], [], 64, 3, []))"
+        "framework('keras').featuriser(Source('keras', {'name': 'keras_resnet50'}, 'imagenet', 'pool',"
+        "[], [], 64, 3, []))"
     )
     nowhere = {"https_proxy": "http://127.0.0.1:9", "KERAS_HOME": str(tmp_path)}
     done = python("-c", code, cwd=ROOT, check=False, **nowhere)

@@ -8,6 +8,8 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,14 +19,19 @@ from stages.errors import UserError
 from stages.errors import choose as known
 from stages.fetch import located, table
 from stages.fetch.archive import ABSENT, Entry, lines, names
+from stages.fetch.artworks import lost, photograph, photographs, works
 from stages.fetch.kinds import kind
 from stages.fetch.layout import Choose
 from stages.fetch.limits import Limits
 from stages.fetch.objects import Manner
 from stages.fetch.pictures import ROWS, Artwork, Pictures
-from stages.files import atomic_file
+from stages.files import atomic_file, fingerprint
+from stages.schema import Synthetic
 
 EXPECTED = "a table (TSV, CSV, JSON lines) with a column of ids and one of addresses of pictures"
+COLUMNS = ("id", "Title", "Artist", "Thumbnail_Url", "Image_Url", "Culture", "Classification", "Museum")
+DRAWN = "data/cache/drawn/{}"
+FIRST = 100_001  # the id of the first drawn artwork
 ARCHIVE, FAILED = "images.zip", "failed.csv"
 
 
@@ -137,3 +144,26 @@ def check(**given: float) -> None:
         if value < 1 if counted else value <= 0:
             allowed = "at least 1" if counted else "above 0"
             raise UserError(f"fetch.layout.{name}: {value} is out of range; it must be {allowed}")
+
+
+def draw(folder: Path, spec: Synthetic, seed: int) -> Path:
+    """Draw artworks into files of this disk, a few of them broken or missing; return the table that names them."""
+    drawn = works(spec)
+    place = DRAWN.format(fingerprint([asdict(spec), seed]))
+    (project() / place).mkdir(parents=True, exist_ok=True)
+    rows = [{"id": str(FIRST + work.number), **work.about(seed)} for work in drawn]
+    for row in rows[spec.images :]:
+        row["Culture"] = ""
+    files: Iterator[bytes | None] = photographs(drawn, spec, seed)
+    if spec.corrupt:
+        sample = photograph((drawn[0], spec.smallest, spec.largest, seed + 1))
+        rows += [{**rows[n % len(drawn)], "id": str(FIRST + len(drawn) + n)} for n in range(spec.corrupt)]
+        files = chain(files, (lost(n, sample) for n in range(spec.corrupt)))
+    for row, content in zip(rows, files, strict=True):
+        file = f"{place}/{row['id']}.jpg"
+        row |= {"Thumbnail_Url": f"file:{file}", "Image_Url": f"https://example.org/artworks/{row['id']}"}
+        (project() / file).unlink(missing_ok=True)
+        if content is not None:
+            (project() / file).write_bytes(content)
+    table.write(folder / "artworks.tsv", [{name: row[name] for name in COLUMNS} for row in rows], "\t")
+    return folder / "artworks.tsv"

@@ -1,0 +1,1 @@
+"""How drawn artworks look: cultures, their ornaments and landscapes, and the techniques that render them."""
