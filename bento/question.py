@@ -56,8 +56,8 @@ async def read(request: Request, most: int) -> Question:
     body = b"" if kind.startswith(FORMS[0]) else await request.body()
     if kind.startswith("application/json") or body.lstrip()[:1] == b"{":
         return asked([*pairs, *of_json(body)], most)
-    if not kind.startswith(FORMS):
-        return asked(pairs, most, body)
+    if not kind.startswith(FORMS) or not (body.isascii() and b"\0" not in body):
+        return asked(pairs, most, body)  # curl --data-binary calls a picture a form, too
     picture, file = b"", ""
     async with request.form(max_files=8, max_fields=500) as form:
         for name, value in form.multi_items():

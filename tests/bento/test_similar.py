@@ -77,6 +77,7 @@ def test_a_picture_sent_in_any_form_finds_the_same(client: TestClient, desk: Des
     answers = [
         client.post(WHERE, content=PICTURE),
         client.put("/similar", content=PICTURE),
+        client.post(WHERE, content=PICTURE, headers={"Content-Type": "application/x-www-form-urlencoded"}),
         client.post(WHERE, files=form),
         client.post(WHERE, files={"anything": ("b", PICTURE)}, data={"n": "10", "id": ""}),
         client.get(WHERE, params={"url": at}),
