@@ -80,4 +80,4 @@ def gallery(folder: Path, config: Index | None = None) -> Collection:
     """Build the index `mosaic` in `<folder>/mosaic` and open it; the caller sets DVC_ROOT, where features are kept."""
     featuriser = colours(SIZE, folder / "featuriser")
     (folder / "mosaic").mkdir()
-    return build("mosaic", config or tree().indexes["mosaic"], source(), featuriser, folder / "mosaic")
+    return build("mosaic", config or tree().indexes["mosaic"], source(), featuriser, folder / "mosaic").collection

@@ -26,8 +26,10 @@ def main(job: Job) -> None:
     pictures = source(Store(job.place.read(PREPARED, job.index.dataset)))
     featuriser = job.place.read(FEATURISER, job.name)
     with job.place.write(INDEX, job.name) as folder, job.place.write(REPORT, job.name) as report:
-        collection = build(job.name, job.index, pictures, featuriser, folder)
+        collection, measured = build(job.name, job.index, pictures, featuriser, folder)
         found = quality(collection, job.index.quality, job.tree.seed)
+        if measured is not None:
+            found["approximate"] = measured._asdict()
         write_json(report / METRICS, found)
         wall(collection, report / WALL)
     record(job, collection, found)
