@@ -24,11 +24,12 @@ NETWORK = ("model.onnx", "model.json")
 
 @dataclass(frozen=True)
 class Source:
-    """What is made searchable: a dataset's pictures, how they were made square, and what names their content."""
+    """What is made searchable: a dataset's pictures, how they were made square, what names their content, their URL."""
 
     everything: Everything
     resize: str
     fingerprint: str
+    url: str
 
 
 class Built(NamedTuple):
@@ -40,7 +41,7 @@ class Built(NamedTuple):
 
 def source(store: Store) -> Source:
     """Return a prepared dataset as what is made searchable."""
-    return Source(store.everything(), str(store.report["resize"]), store.fingerprint)
+    return Source(store.everything(), str(store.report["resize"]), store.fingerprint, str(store.report["source"]))
 
 
 def build(name: str, config: Index, pictures: Source, featuriser: Path, folder: Path) -> "Built":
