@@ -34,8 +34,9 @@ class Features:
 class Approximate:
     """`indexes.<name>.approximate`: FAISS IVF."""
 
-    cells: int = key(least=0)
+    lists: int = key(least=0)
     probes: int = key(least=0)
+    recall: float = key(above=0, most=1)
 
 
 @dataclass

@@ -73,11 +73,16 @@ def source(count: int = COUNT, size: int = SIZE) -> Source:
     """Return the pictures as what an index is built of."""
     pictures, known = zip(*artworks(count, size), strict=True)
     sizes = np.array([(300, 200) if number % 2 else (200, 300) for number in range(count)], np.int32)
-    return Source(Everything(Stacked([np.stack(pictures)]), pa.Table.from_pylist(list(known)), sizes), "squash", "data")
+    return Source(
+        Everything(Stacked([np.stack(pictures)]), pa.Table.from_pylist(list(known)), sizes),
+        "squash",
+        "data",
+        "synthetic",
+    )
 
 
 def gallery(folder: Path, config: Index | None = None) -> Collection:
     """Build the index `mosaic` in `<folder>/mosaic` and open it; the caller sets DVC_ROOT, where features are kept."""
     featuriser = colours(SIZE, folder / "featuriser")
     (folder / "mosaic").mkdir()
-    return build("mosaic", config or tree().indexes["mosaic"], source(), featuriser, folder / "mosaic")
+    return build("mosaic", config or tree().indexes["mosaic"], source(), featuriser, folder / "mosaic").collection

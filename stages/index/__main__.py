@@ -1,6 +1,5 @@
 """`python -m stages.index index=NAME`: a prepared dataset, searchable by what a featuriser says of its pictures."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.console import console
@@ -26,15 +25,17 @@ def main(job: Job) -> None:
     pictures = source(Store(job.place.read(PREPARED, job.index.dataset)))
     featuriser = job.place.read(FEATURISER, job.name)
     with job.place.write(INDEX, job.name) as folder, job.place.write(REPORT, job.name) as report:
-        collection = build(job.name, job.index, pictures, featuriser, folder)
+        collection, measured = build(job.name, job.index, pictures, featuriser, folder)
         found = quality(collection, job.index.quality, job.tree.seed)
+        if measured is not None:
+            found["approximate"] = measured._asdict()
         write_json(report / METRICS, found)
         wall(collection, report / WALL)
-    record(job, collection, found)
+    record(job, collection, found, pictures.url)
     tell(job.name, collection, found)
 
 
-def record(job: Job, collection: "Collection", found: dict[str, Any]) -> None:
+def record(job: Job, collection: "Collection", found: dict[str, Any], url: str) -> None:
     """Tell MLflow: values, numbers, the wall, and the whole folder as a registered model."""
     from stages.index.register import register
 
@@ -44,7 +45,7 @@ def record(job: Job, collection: "Collection", found: dict[str, Any]) -> None:
         run.metrics({name: value for name, value in flat(found, "").items() if isinstance(value, float)})
         for name in (METRICS, WALL):
             run.artifact(report / name)
-        register(run, job.name, Path(job.place.root / INDEX.format(job.name)), collection.about["fingerprint"])
+        register(run, job.name, job.place.root / INDEX.format(job.name), collection.about["fingerprint"], url)
 
 
 def tell(name: str, collection: "Collection", found: dict[str, Any]) -> None:

@@ -4,10 +4,11 @@ import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages.console import track
 from stages.files import fingerprint
+from stages.index.approximate import Measured, train
 from stages.index.collection import FEATURISER, Collection
 from stages.index.conditional import ConditionalIndex
 from stages.index.matches import write_matches
@@ -23,19 +24,27 @@ NETWORK = ("model.onnx", "model.json")
 
 @dataclass(frozen=True)
 class Source:
-    """What is made searchable: a dataset's pictures, how they were made square, and what names their content."""
+    """What is made searchable: a dataset's pictures, how they were made square, what names their content, their URL."""
 
     everything: Everything
     resize: str
     fingerprint: str
+    url: str
+
+
+class Built(NamedTuple):
+    """An index, and what is measured of its approximation, if it has one."""
+
+    collection: Collection
+    measured: Measured | None
 
 
 def source(store: Store) -> Source:
     """Return a prepared dataset as what is made searchable."""
-    return Source(store.everything(), str(store.report["resize"]), store.fingerprint)
+    return Source(store.everything(), str(store.report["resize"]), store.fingerprint, str(store.report["source"]))
 
 
-def build(name: str, config: Index, pictures: Source, featuriser: Path, folder: Path) -> Collection:
+def build(name: str, config: Index, pictures: Source, featuriser: Path, folder: Path) -> "Built":
     """Write an index folder and open it."""
     everything = pictures.everything
     table = columns(everything.metadata, {*config.blocks, *config.show, config.id_column}, config.dataset)
@@ -44,17 +53,20 @@ def build(name: str, config: Index, pictures: Source, featuriser: Path, folder: 
     made_of = fingerprint([network.contract["sha256"], pictures.fingerprint, asdict(config)])
     about = described(name, config, table) | {"fingerprint": made_of}
     index = ConditionalIndex.build(folder, vectors(network, everything), table, config.blocks, about, track)
-    if config.mode == "approximate":
-        from stages.index.approximate import Approximation
-
-        Approximation.build(index, folder, config.approximate.cells, config.approximate.probes)
+    measured = approximated(index, config) if config.mode == "approximate" else None
     if config.matches.best and config.blocks:
         write_matches(index.stored, folder / MATCHES, config.matches.best, config.matches.memory_mb, track)
     write_records(everything, pictures.resize, config.thumbnail, folder)
     (folder / FEATURISER).mkdir()
     for file in NETWORK:
         shutil.copyfile(featuriser / file, folder / FEATURISER / file)
-    return Collection(folder)
+    return Built(Collection(folder), measured)
+
+
+def approximated(index: ConditionalIndex, config: Index) -> Measured:
+    """Add FAISS's lists to an index; return what they find."""
+    given = config.approximate
+    return train(index, config.quality, given.lists, given.probes, given.recall, watch=track)
 
 
 def described(name: str, config: Index, table: dict[str, list[str]]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stages.index.approximate import FILE as APPROXIMATE
+from stages.index.approximate import ApproximateIndex
 from stages.index.conditional import ConditionalIndex
 from stages.index.where import UnknownLabel, among
 
@@ -40,8 +42,9 @@ def offsets_of(file: Path) -> Path:
 class Collection:
     """What can be searched: read-only, shared by threads; it stays readable when the folder is replaced."""
 
-    def __init__(self, folder: Path) -> None:
-        self.index = ConditionalIndex.load(folder)
+    def __init__(self, folder: Path, threads: int = 0) -> None:
+        kind = ApproximateIndex if (folder / APPROXIMATE).exists() else ConditionalIndex
+        self.index = kind.load(folder, threads)
         self.about: dict[str, Any] = self.index.stored.about
         self.name: str = self.about["name"]
         self.columns: list[str] = self.about["columns"]

@@ -5,18 +5,23 @@ from typing import Any
 
 from stages.config import CODE
 from stages.console import console
-from stages.package.register import CHAMPION
+from stages.package.register import CHAMPION, DRAWN, champion
 from stages.tracking import Run
 
 
-def register(run: Run, name: str, folder: Path, fingerprint: str) -> None:
-    """Register an index once; the newest is the champion, since a collection replaces the one before."""
+def register(run: Run, name: str, folder: Path, fingerprint: str, source: str) -> None:
+    """Register an index once; the newest is the champion, but one of drawn pictures never follows one of others."""
 
     def act() -> None:
         if known(run.client, name, fingerprint):
             return
         version = log(run, name, folder)
-        run.client.set_model_version_tag(name, version, "index", fingerprint)
+        for tag, value in (("index", fingerprint), ("source", source)):
+            run.client.set_model_version_tag(name, version, tag, value)
+        old = champion(run.client, name)
+        if source == DRAWN and old is not None and old.get("source") != DRAWN:
+            console.print(f"registered {name} version {version}; the {CHAMPION} is of pictures that were not drawn")
+            return
         run.client.set_registered_model_alias(name, CHAMPION, version)
         console.print(f"registered {name} version {version} as {CHAMPION}")
 
