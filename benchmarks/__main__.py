@@ -12,6 +12,7 @@ from benchmarks.keras_training import training
 from benchmarks.objects import downloading
 from benchmarks.searching import searching
 from benchmarks.serving import inference
+from benchmarks.similar_http import asking
 from benchmarks.timing import Ratio
 from benchmarks.training import step
 from stages.console import console
@@ -35,6 +36,7 @@ def main() -> None:
             *caching(),
             *searching(),
             inference(),
+            asking(),
         ]
     table = Table(*HEAD)
     for ratio in found:

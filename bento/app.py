@@ -2,7 +2,7 @@
 
 from starlette.applications import Starlette
 
-from bento import nuclio, openapi, page, torchserve, v2
+from bento import nuclio, openapi, page, similar, torchserve, v2
 from bento.protocol import Protocol
 
 
@@ -10,5 +10,6 @@ def build() -> Starlette:
     """Return the application; the service sets `app.state.desk` when its worker starts."""
     protocols = [Protocol(module.PREFIX, module.ROUTES) for module in (v2, nuclio)]
     pages = page.Pages(page.PREFIX, page.ROUTES, page.ERRORS)
-    routes = [*protocols, pages, openapi.ROUTE, *torchserve.ROUTES, torchserve.LAST]
+    search = page.Pages(similar.PREFIX, similar.ROUTES, similar.ERRORS)
+    routes = [*protocols, search, pages, *openapi.ROUTES, *torchserve.ROUTES, torchserve.LAST]
     return Starlette(routes=routes, exception_handlers=torchserve.ERRORS)

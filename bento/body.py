@@ -12,8 +12,8 @@ from bento.guard import guarded
 from bento.render import page
 from bento.sentences import too_large
 
-PLAIN = ("", "base64", "v2")  # paths whose errors are {"error": …}
-PAGES = "/classify/"
+PLAIN = ("", "base64", "v2", "similar")  # paths whose errors are {"error": …}
+PAGES = ("/classify/", "/similar/")
 PATIENCE = 4  # times the limit: a browser that is still sending sees no answer, so that much is read on
 
 

@@ -1,33 +1,20 @@
 """Where requests wait: a small pool of threads and a bounded queue before it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from starlette.requests import Request
 
+from bento.gallery import Gallery
 from bento.model import Model
+from bento.refusals import Busy, UnknownIndex, UnknownModel
+from bento.remote import Remote
 from bento.settings import Settings
 
 T = TypeVar("T")
-
-
-class Busy(Exception):
-    """The queue is full, or a request waited too long; `after` is when to try again, seconds."""
-
-    def __init__(self, message: str, after: int) -> None:
-        super().__init__(message)
-        self.after = after
-
-
-class UnknownModel(KeyError):
-    """There is no such model; the message names those there are."""
-
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(name)
-        self.message = f"Model not found: {name}. There are: {', '.join(known)}"
 
 
 def desk(request: Request) -> "Desk":
@@ -51,11 +38,13 @@ class Ticket(Generic[T]):
 
 
 class Desk:
-    """The models of a worker process, and the threads that answer for them."""
+    """The models and indexes of a worker process, and the threads that answer for them."""
 
-    def __init__(self, settings: Settings, folder: Path, names: list[str]) -> None:
+    def __init__(self, settings: Settings, folder: Path, names: list[str], indexes: Iterable[Path] = ()) -> None:
         self.settings = settings
         self.models = {name: Model(folder / name, settings.threads, settings.max_pixels) for name in names}
+        self.galleries = {one.name: Gallery(one, settings.threads, settings.max_pixels) for one in indexes}
+        self.remote = Remote(settings)
         self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="predict")
         self._under_way = 0
 
@@ -65,6 +54,13 @@ class Desk:
             return self.models[name]
         except KeyError:
             raise UnknownModel(name, list(self.models)) from None
+
+    def gallery(self, name: str) -> Gallery:
+        """Return an index by name, or raise UnknownIndex."""
+        try:
+            return self.galleries[name]
+        except KeyError:
+            raise UnknownIndex(name, list(self.galleries)) from None
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run work in the pool; raise Busy instead of letting the queue grow or the caller hang."""

@@ -33,7 +33,7 @@ async def batch(request: Request) -> Response:
 
 async def root(request: Request) -> Response:
     """Answer at `/` as well, where a Nuclio function answers, if there is one model only."""
-    if len(desk(request).models) > 1:
+    if len(desk(request).models) != 1:
         raise HTTPException(405, f"POST / is for a service of one model; {paths(request)}", {"Allow": "GET, HEAD"})
     return await batch(request)
 

@@ -2,9 +2,10 @@
 
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -24,9 +25,11 @@ MODEL = PREFIX + "{model}"
 
 
 async def home(request: Request) -> Response:
-    """Show the page of the only model, or the list of all."""
-    models = list(desk(request).models.values())
-    return of_model(request, models[0]) if len(models) == 1 else of_all(request)
+    """Show the page of the only model, or the list of all; the page of the only index is at its own address."""
+    models, galleries = list(desk(request).models.values()), list(desk(request).galleries)
+    if len(galleries) == 1 and not models:
+        return RedirectResponse(f"/similar/{quote(galleries[0], safe='')}", 307)
+    return of_model(request, models[0]) if len(models) == 1 and not galleries else of_all(request)
 
 
 async def model(request: Request) -> Response:
@@ -92,17 +95,18 @@ def of_model(
     found = {"model": model, "verdict": verdict, "example": example, "file": file, "problem": problem}
     words = {"over": too_large(desk(request).settings.max_body), "lost": LOST, "broken": BROKEN}
     kept = "no-store" if request.method in ("POST", "PUT") else "no-cache"
-    return page("classify.html", shared(request) | found | words | {"thumbs": thumbs}, status, kept)
+    return page("classify.html", at_home(request) | found | words | {"thumbs": thumbs}, status, kept)
 
 
 def of_all(request: Request, status: int = 200, problem: str = "") -> Response:
     """Return the page that lists every model."""
-    return page("index.html", shared(request) | {"problem": problem}, status)
+    return page("index.html", at_home(request) | {"problem": problem}, status)
 
 
-def shared(request: Request) -> dict[str, Any]:
+def at_home(request: Request) -> dict[str, Any]:
     """Return what every page shows."""
-    return {"models": list(desk(request).models.values()), "settings": desk(request).settings}
+    at = desk(request)
+    return {"models": list(at.models.values()), "galleries": list(at.galleries.values()), "settings": at.settings}
 
 
 async def failed(request: Request, error: Exception) -> Response:

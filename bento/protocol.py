@@ -10,9 +10,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from bento.desk import Busy, UnknownModel
 from bento.encoding import Bloated, Damaged, Unknown
+from bento.refusals import Busy, NotThere
+from bento.remote import Unfetchable
 from bento.tensors import Malformed
+from stages.index.where import UnknownColumn, UnknownLabel
 from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 
 
@@ -27,7 +29,7 @@ async def failed(_: Request, error: Exception) -> Response:
         return failure(503, str(error), {"Retry-After": str(error.after)})
     if isinstance(error, HTTPException):
         return failure(error.status_code, str(error.detail), dict(error.headers or {}))
-    if isinstance(error, UnknownModel):
+    if isinstance(error, NotThere):
         return failure(404, error.message)
     code = next(code for kind, code in CODES.items() if isinstance(error, kind))
     return failure(code, str(error))
@@ -38,8 +40,19 @@ async def broken(_: Request, __: Exception) -> Response:
     return failure(500, "inference failed")
 
 
-CODES = {Malformed: 400, Bloated: 413, Damaged: 400, Unknown: 415, NotAPicture: 415, TooLarge: 413, Undecodable: 400}
-KNOWN = (Busy, HTTPException, UnknownModel, *CODES)
+CODES: dict[type[Exception], int] = {
+    Malformed: 400,
+    Unfetchable: 400,
+    UnknownColumn: 400,
+    UnknownLabel: 400,
+    Bloated: 413,
+    Damaged: 400,
+    Unknown: 415,
+    NotAPicture: 415,
+    TooLarge: 413,
+    Undecodable: 400,
+}
+KNOWN = (Busy, HTTPException, NotThere, *CODES)
 Handlers = dict[Any, Callable[[Request, Exception], Awaitable[Response]]]
 ERRORS: Handlers = {**dict.fromkeys(KNOWN, failed), 500: broken}
 

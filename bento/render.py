@@ -11,7 +11,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 FOLDER = Path(__file__).with_name("pages")
-KINDS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+KINDS = {
+    "page.css": "text/css",
+    "wall.css": "text/css",
+    "pick.js": "text/javascript",
+    "classify.js": "text/javascript",
+    "similar.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 NAMED = 3  # labels that are named before "and 117 more"
 
 

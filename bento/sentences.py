@@ -2,9 +2,11 @@
 
 from starlette.exceptions import HTTPException
 
-from bento.desk import Busy, UnknownModel
+from bento.refusals import Busy, UnknownArtwork, UnknownIndex, UnknownModel
+from bento.remote import Unfetchable
 from bento.settings import Settings
 from bento.tensors import Malformed
+from stages.index.where import UnknownColumn, UnknownLabel
 from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 
 
@@ -19,6 +21,8 @@ KINDS: dict[type[Exception], str] = {
     Undecodable: "{file} is damaged and cannot be read. Save it anew, or choose another picture.",
     Busy: "Many pictures are waiting at the moment. Try again in a few seconds.",
     UnknownModel: "There is no such model. Choose one of these.",
+    UnknownIndex: "There is no such collection. Choose one of these.",
+    UnknownArtwork: "There is no such artwork in this collection. Choose another, or a picture of your own.",
 }
 STATUSES = {
     404: "There is no such page. Choose one of these.",
@@ -36,7 +40,10 @@ def sentence(error: Exception, file: str, settings: Settings) -> str:
     for kind, words in KINDS.items():
         if isinstance(error, kind):
             return words.format(file=quoted(file), megapixels=settings.max_megapixels)
-    if isinstance(error, Malformed):
+    if isinstance(error, Unfetchable):
+        why = str(error).removeprefix("url: ")
+        return f"That address gives no picture ({why}). Choose another, or send the picture itself."
+    if isinstance(error, (Malformed, UnknownColumn, UnknownLabel)):
         said = str(error)
         return f"{said[:1].upper()}{said[1:]}."
     return BROKEN

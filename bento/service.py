@@ -1,6 +1,6 @@
-"""BentoML services: `bento.service:Bestiary` serves every packaged model, `bento.service:<model>` that one alone."""
+"""BentoML services: `bento.service:Bestiary` is every packaged model and index, `bento.service:<name>` one alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -13,12 +13,14 @@ from starlette.datastructures import UploadFile
 
 from bento.app import build
 from bento.body import BodyLimit
-from bento.desk import Busy, Desk, UnknownModel
-from bento.settings import packaged, packages, settings
+from bento.cors import Cors
+from bento.desk import Desk
+from bento.refusals import Busy, UnknownModel
+from bento.settings import indexed, indexes, packaged, packages, settings
 from stages.preprocess.decode import TooLarge, Undecodable
 
 SETTINGS = settings()
-FOLDER = packages()
+FOLDER, INDEXES = packages(), indexes()
 ALL = "Bestiary"
 
 
@@ -32,16 +34,17 @@ async def only_files(part: UploadFile | str) -> UploadFile:
 MultipartSerde.ensure_file = staticmethod(only_files)
 
 
-def make(name: str, models: list[str]) -> Any:
-    """Return a BentoML service of these models, with every protocol mounted at `/`."""
-    app = build()
+def make(name: str, models: list[str], searched: Iterable[str] = ()) -> Any:
+    """Return a BentoML service of these models and indexes, with every protocol mounted at `/`."""
+    app, first = build(), models[0] if models else ""
 
     class Service:
         def __init__(self) -> None:
-            self.desk = app.state.desk = Desk(SETTINGS, FOLDER, models)
+            self.desk = app.state.desk = Desk(SETTINGS, FOLDER, models, [INDEXES / index for index in searched])
 
+    class Classifying(Service):
         @bentoml.api  # type: ignore[untyped-decorator]
-        async def classify(self, images: list[Path], model: str = models[0]) -> list[dict[str, float]]:
+        async def classify(self, images: list[Path], model: str = first) -> list[dict[str, float]]:
             """Return the probability of every class of each image, the most probable first; one batch."""
             with as_bentoml_errors():
                 chosen = self.desk.model(model)
@@ -51,12 +54,14 @@ def make(name: str, models: list[str]) -> Any:
                 answers = await self.desk.run(lambda: chosen.predict(pictures))
             return [chosen.ranked(row) for row in answers]
 
-    Service.__name__ = Service.__qualname__ = name
+    kind = Classifying if models else Service
+    kind.__name__ = kind.__qualname__ = name
     service = bentoml.service(
         workers=SETTINGS.workers,
-        traffic={"timeout": SETTINGS.timeout + 5},
+        traffic={"timeout": SETTINGS.timeout + SETTINGS.url_timeout + 5},
         http={"host": "127.0.0.1"},
-    )(Service)
+    )(kind)
+    service.add_asgi_middleware(Cors, origins=SETTINGS.cors)
     service.add_asgi_middleware(BodyLimit, limit=SETTINGS.max_body)
     return bentoml.asgi_app(app, path="/")(service)
 
@@ -77,12 +82,13 @@ def as_bentoml_errors() -> Iterator[None]:
 
 
 def __getattr__(name: str) -> Any:
-    """Make the service of one model, or of all, when it is first asked for."""
-    known = packaged(FOLDER)
+    """Make the service of one model or index, or of all, when it is first asked for."""
+    models, searched = packaged(FOLDER), indexed(INDEXES)
+    known = sorted({*models, *searched})
     if not known:
-        raise AttributeError(f"no packaged model in {FOLDER}; make them with `dvc repro package`")
+        raise AttributeError(f"no packaged model in {FOLDER}, no index in {INDEXES}; make them with `dvc repro`")
     if name == ALL:
-        return make(name, known)
+        return make(name, models, searched)
     if name in known:
-        return make(name, [name])
+        return make(name, [one for one in models if one == name], [one for one in searched if one == name])
     raise AttributeError(f"no service {name!r}; there are {ALL}, {', '.join(known)}")

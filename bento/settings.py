@@ -1,4 +1,4 @@
-"""Where the packages lie and how the services answer; the same in the project and inside a Bento."""
+"""Where packages and indexes lie and how the services answer; the same in the project and inside a Bento."""
 
 import os
 from dataclasses import dataclass
@@ -22,6 +22,11 @@ class Settings:
     max_body_mb: float
     max_megapixels: float
     sure: float
+    max_results: int
+    cors: list[str]
+    url_hosts: list[str]
+    url_timeout: float
+    fetches: int
 
     @property
     def max_body(self) -> int:
@@ -45,6 +50,16 @@ def packages() -> Path:
     return Path(os.environ.get("BESTIARY_HOME", CODE)).resolve() / "artifacts" / "packages"
 
 
+def indexes() -> Path:
+    """Return the folder of indexes, beside that of packages."""
+    return packages().with_name("indexes")
+
+
 def packaged(folder: Path) -> list[str]:
     """Return the names of the packaged models in a folder."""
     return sorted(file.parent.name for file in folder.glob("[!.]*/model.json"))
+
+
+def indexed(folder: Path) -> list[str]:
+    """Return the names of the indexes in a folder."""
+    return sorted(file.parent.name for file in folder.glob("[!.]*/index.json"))

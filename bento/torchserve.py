@@ -11,8 +11,9 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from bento.body import picture
-from bento.desk import Busy, Desk, UnknownModel, desk
+from bento.desk import Desk, desk
 from bento.model import Model
+from bento.refusals import Busy, UnknownModel
 from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 
 VERSION = "1.0"

@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bento.desk import UnknownModel, desk
+from bento.desk import desk
 from bento.face import ENCODED, VERSION, Face
 from bento.infer import answer
+from bento.refusals import UnknownModel
 
 PREFIX = "/v2"
 EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration"]

@@ -239,6 +239,11 @@ class Bento:
     max_body_mb: float = key(above=0)
     max_megapixels: float = key(above=0)
     sure: float = key(least=0, most=1)
+    max_results: int = key(least=1)
+    cors: list[str] = MISSING
+    url_hosts: list[str] = MISSING
+    url_timeout: float = key(above=0)
+    fetches: int = key(least=1)
 
 
 @dataclass

@@ -5,20 +5,23 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
+from prometheus_client import REGISTRY
 from starlette.testclient import TestClient
 
 from bento.app import build
 from bento.body import BodyLimit
+from bento.cors import Cors
 from bento.desk import Desk
 
 
-def application(desk: Desk) -> BodyLimit:
-    """Return the application behind its limit of bodies."""
+def application(desk: Desk) -> Cors:
+    """Return the application behind its limit of bodies, as the services have it."""
     app = build()
     app.state.desk = desk
-    return BodyLimit(app, desk.settings.max_body)
+    return Cors(BodyLimit(app, desk.settings.max_body), desk.settings.cors)
 
 
 def in_process(desk: Desk) -> TestClient:
@@ -38,3 +41,11 @@ def listening(desk: Desk) -> Iterator[str]:
         yield f"127.0.0.1:{open_socket.getsockname()[1]}"
         server.should_exit = True
         thread.join()
+
+
+def mounted(service: Any) -> TestClient:
+    """Return a client of the application as BentoML mounts it; its metrics are made anew, which is once a process."""
+    for collector, names in list(REGISTRY._collector_to_names.items()):
+        if any(name.startswith("bentoml_") for name in names):
+            REGISTRY.unregister(collector)
+    return TestClient(service.to_asgi())

@@ -14,8 +14,9 @@ from starlette.testclient import TestClient
 
 from bento.app import build
 from bento.body import BodyLimit
-from bento.desk import Busy, Desk
+from bento.desk import Desk
 from bento.model import Model
+from bento.refusals import Busy
 from bento.settings import settings
 from stages.preprocess.decode import pixels
 from tests.conftest import encoded, photo

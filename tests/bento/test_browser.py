@@ -1,8 +1,6 @@
 """The web page in a real browser: what people do with it, and what it must never do."""
 
-import base64
 import re
-import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -11,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from bento.desk import Desk
 from bento.settings import settings
+from tests.chromium import CHROMIUM, CONTRAST, Visit, hand_over, visits
 from tests.conftest import encoded, photo
 from tests.services import listening
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the path")
 
 SETTINGS = replace(settings(), threads=1)
@@ -26,35 +24,6 @@ JPEG = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": encoded(photo(200, 
 SECOND = {"name": "b.jpg", "mimeType": "image/jpeg", "buffer": encoded(photo(200, 150, 1), "JPEG")}
 TEXT = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"only text"}
 WHERE = "/classify/base_cnn"
-
-HAND_OVER = """([kind, name, content]) => {
-  const data = new DataTransfer();
-  data.items.add(new File([Uint8Array.from(atob(content), c => c.charCodeAt(0))], name, {type: "image/jpeg"}));
-  const event = kind === "paste"
-    ? new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true})
-    : new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true});
-  document.body.dispatchEvent(event);
-}"""
-
-CONTRAST = """() => {
-  const parse = text => text.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
-    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = node => {
-    for (; node; node = node.parentElement) {
-      const found = parse(getComputedStyle(node).backgroundColor);
-      if (found.length === 3 || found[3] === 1) return found;
-    }
-    return matchMedia("(prefers-color-scheme: dark)").matches ? [0, 0, 0] : [255, 255, 255];
-  };
-  const texts = [...document.querySelectorAll("body *")].filter(node => node.checkVisibility() &&
-    node.tagName !== "METER" && [...node.childNodes].some(child => child.nodeType === 3 && child.data.trim()));
-  return texts.map(node => {
-    const [a, b] = [light(parse(getComputedStyle(node).color)), light(behind(node))];
-    return [node.textContent.trim(), (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
-  });
-}"""
 
 
 def huge(width: int, height: int) -> bytes:
@@ -77,44 +46,10 @@ def address(package: Path) -> Iterator[str]:
         yield f"http://{found}"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-Visit = Callable[..., Page]
-
-
 @pytest.fixture
 def visit(browser: Browser, address: str) -> Iterator[Visit]:
-    """Open the page in a fresh context; no request may leave the server, nothing may be complained of."""
-    contexts, asked, said = [], [], []
-
-    def open_page(**options: Any) -> Page:
-        context = browser.new_context(**{"reduced_motion": "reduce", **options})
-        contexts.append(context)
-        context.set_default_timeout(5000)
-        page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(address + WHERE)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert [url for url in asked if not url.startswith((f"{address}/", "data:image/png;base64,"))] == []
-    # Chromium itself notes every answer of 4xx and every broken connection.
-    assert [text for text in said if not text.startswith("Failed to load resource")] == []
-
-
-def hand_over(page: Page, kind: str, file: dict[str, Any]) -> None:
-    """Drop or paste a file, as a browser tells a page of it."""
-    page.evaluate(HAND_OVER, [kind, file["name"], base64.b64encode(file["buffer"]).decode()])
+    with visits(browser, address) as open_page:
+        yield lambda **options: open_page(WHERE, **options)
 
 
 def test_a_chosen_file_is_classified(visit: Visit) -> None:

@@ -20,7 +20,7 @@ from bento.model import Model
 from bento.settings import settings
 from stages.preprocess.decode import Undecodable
 from tests.conftest import encoded, photo
-from tests.services import in_process
+from tests.services import in_process, mounted
 
 SETTINGS = replace(settings(), threads=1, queue=2, concurrency=1, max_images=64, max_body_mb=1.0)
 PICTURES = [encoded(photo(200, 150, seed), "JPEG") for seed in range(3)]
@@ -232,8 +232,7 @@ def test_the_page_and_a_post_share_the_root(package: Path, monkeypatch: pytest.M
     from bento import service
 
     monkeypatch.setattr(service, "FOLDER", package)
-    app = service.make("base_cnn", ["base_cnn"]).to_asgi()
-    with TestClient(app) as client:
+    with mounted(service.make("base_cnn", ["base_cnn"])) as client:
         page = client.get("/")
         assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
         assert 'action="/classify/base_cnn#result"' in page.text

@@ -317,7 +317,7 @@ def test_markup_in_names_and_labels_is_inert(client: TestClient, desk: Desk) -> 
 
 
 GUARDED = ["/", WHERE, "/classify/nope", f"{WHERE}/thumbs/0", f"{WHERE}/examples/9", "/static/page.css",
-           "/static/page.js", "/static/icon.svg"]  # fmt: skip
+           "/static/classify.js", "/static/icon.svg"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", GUARDED)
@@ -341,7 +341,7 @@ def references(page: str) -> list[str]:
 
 def test_what_a_page_loads_is_kept_by_its_content(client: TestClient) -> None:
     found = references(client.get(WHERE).text)
-    assert len(set(found)) == 7
+    assert len(set(found)) == 8
     kinds = {client.get(path).headers["content-type"] for path in found}
     assert kinds == {"text/css; charset=utf-8", "text/javascript; charset=utf-8", "image/svg+xml", "image/jpeg"}
     for path in found:
@@ -356,7 +356,7 @@ def test_everything_together_weighs_little(client: TestClient) -> None:
 
 
 def test_nothing_leads_elsewhere_and_nothing_is_inline(several: TestClient) -> None:
-    paths = ("/", WHERE, "/static/page.css", "/static/page.js", "/static/icon.svg")
+    paths = ("/", WHERE, "/static/page.css", "/static/classify.js", "/static/icon.svg")
     texts = [several.get(path).text for path in paths]
     texts.append(several.post(WHERE, files=FORM, headers=BROWSER).text)
     texts.append(several.post(WHERE, content=bytes(2**20 + 1), headers=BROWSER).text)

@@ -1,4 +1,5 @@
-// What a browser adds to the page's forms: drop, paste, a busy state. Answers are rendered by the server only.
+// What the pages share: a picture is picked, dropped or pasted; answers are rendered by the server only.
+// A page's own script defines look(files) and shown(page).
 "use strict";
 
 const root = document.documentElement;
@@ -8,32 +9,32 @@ const status = document.getElementById("status");
 const result = document.getElementById("result");
 let current = null;
 
-async function send(form, body, name, note = "") {
+// Asks for a page and shows its result, unless something else was asked for meanwhile; tells whether it was shown.
+async function ask(address, options, name, note = "") {
   const before = current;
   const mine = (current = { name, stop: new AbortController() });
   before?.stop.abort();
   const stopped = before ? `Stopped looking at ${before.name}` : "";
   root.classList.add("busy");
   status.textContent = stopped ? `${stopped}; looking at ${name}.` : `Looking at ${name} …`;
-  let shown;
+  let page = null;
+  let content;
   try {
-    shown = await ask(form, body, mine.stop.signal);
+    const answer = await fetch(address, { ...options, signal: mine.stop.signal, headers: { Accept: "text/html" } });
+    page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const found = page.getElementById("result");
+    content = found ? [...found.children] : [problem(choose.dataset.broken)];
+    if (!found) page = null;
   } catch {
-    shown = [problem(choose.dataset.lost)];
+    content = [problem(choose.dataset.lost)];
   }
-  if (current !== mine) return;
+  if (current !== mine) return false;
   current = null;
+  if (page) document.title = page.title;
   status.textContent = [stopped && `${stopped}.`, note].filter(Boolean).join(" ");
-  show(shown);
-}
-
-async function ask(form, body, signal) {
-  const answer = await fetch(form.action, { method: "POST", body, signal, headers: { Accept: "text/html" } });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const found = page.getElementById("result");
-  if (!found) return [problem(choose.dataset.broken)];
-  document.title = page.title;
-  return [...found.children];
+  show(content);
+  if (page) shown(page);
+  return Boolean(page);
 }
 
 function show(content) {
@@ -51,26 +52,19 @@ function problem(words) {
   return found;
 }
 
-function look(files) {
-  const [file] = files;
-  if (file.size > Number(choose.dataset.limit)) {
-    const stopped = current ? `Stopped looking at ${current.name}.` : "";
-    current?.stop.abort();
-    current = null;
-    status.textContent = stopped;
-    return show([problem(choose.dataset.over)]);
-  }
-  const body = new FormData();
-  body.append(input.name, file, file.name);
-  send(choose, body, file.name, files.length > 1 ? `Only the first of ${files.length} files was looked at.` : "");
+// Refuses a file that the server would refuse, before it is sent.
+function tooLarge(file) {
+  if (file.size <= Number(choose.dataset.limit)) return false;
+  const stopped = current ? `Stopped looking at ${current.name}.` : "";
+  current?.stop.abort();
+  current = null;
+  status.textContent = stopped;
+  show([problem(choose.dataset.over)]);
+  return true;
 }
 
-function submitted(event) {
-  event.preventDefault();
-  const form = event.target;
-  const shown = event.submitter?.querySelector("img");
-  if (form === choose && input.files.length) look(input.files);
-  else send(form, new FormData(form, event.submitter), shown ? `the example ${shown.alt}` : "your picture");
+function noteOn(files) {
+  return files.length > 1 ? `Only the first of ${files.length} files was looked at.` : "";
 }
 
 function holdsFiles(event) {
@@ -103,7 +97,6 @@ input.addEventListener("change", () => {
   if (input.files.length) look([...input.files]);
   input.value = "";
 });
-for (const form of document.forms) form.addEventListener("submit", submitted);
 document.addEventListener("dragover", dragged);
 document.addEventListener("dragleave", left);
 document.addEventListener("drop", dropped);

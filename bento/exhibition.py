@@ -1,0 +1,100 @@
+"""The page of an index for browsers: choose, drop or paste a picture, and see the wall of what is similar."""
+
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from bento import protocol, question
+from bento.accept import wants_page
+from bento.desk import desk
+from bento.gallery import Gallery
+from bento.page import at_home, of_all
+from bento.question import Question
+from bento.render import page
+from bento.search import Found, answered
+from bento.sentences import BROKEN, LOST, sentence, too_large
+from bento.wall import SHOWN, Wall, address, seen
+
+NOTHING = Question()
+
+
+async def show(request: Request, gallery: Gallery) -> Response:
+    """Answer with the page: of a picture, of an artwork, or a spread of the collection; work is done in threads."""
+    at = desk(request)
+    asked = preferred(await question.read(request, at.settings.max_results))
+    request.state.file, request.state.asked = asked.file, asked
+    if request.method in ("POST", "PUT") and not asked.picture and not asked.file:
+        return RedirectResponse(f"{address(gallery.name, asked)}#result", 303)
+    if asked.whole:
+        shown = await answered(at, gallery, asked, partial(matches, gallery, asked, at.settings.max_pixels), SHOWN)
+    else:
+        shown = await at.run(partial(collection, gallery, asked))
+    return rendered(request, gallery, shown)
+
+
+def preferred(asked: Question) -> Question:
+    """Return what a form means: a picture, else an address, else the artwork that was shown."""
+    if asked.picture or asked.file:
+        return Question(asked.picture, asked.file, n=asked.n, choice=asked.choice)
+    return Question(url=asked.url, id="" if asked.url else asked.id, n=asked.n, choice=asked.choice)
+
+
+def matches(gallery: Gallery, asked: Question, max_pixels: int, found: Found) -> dict[str, Any]:
+    """Return what the page shows of an answer."""
+    wall = Wall(gallery, asked)
+    own = found.row is not None
+    return {
+        "wall": wall,
+        "kept": found.kept,
+        "hung": wall.hang(found.matches),
+        "subject": wall.artwork(found.row) if found.row is not None else seen(found.picture, max_pixels),
+        "details": wall.details(found.row) if found.row is not None else [],
+        "own": own,
+        "file": asked.file,
+    }
+
+
+def collection(gallery: Gallery, asked: Question) -> dict[str, Any]:
+    """Return what the page shows before anything is asked: a spread of what the filters keep."""
+    wall = Wall(gallery, asked)
+    return {"wall": wall, "kept": gallery.kept(asked.choice), "hung": wall.spread(asked.n or SHOWN), "subject": None}
+
+
+def rendered(
+    request: Request, gallery: Gallery, shown: dict[str, Any], status: int = 200, problem: str = ""
+) -> Response:
+    """Return the page."""
+    settings = desk(request).settings
+    words = {"over": too_large(settings.max_body), "lost": LOST, "broken": BROKEN, "problem": problem}
+    context = at_home(request) | {"gallery": gallery, "step": SHOWN} | words | shown
+    return page("similar.html", context, status, "no-store" if request.method in ("POST", "PUT") else "no-cache")
+
+
+async def failed(request: Request, error: Exception) -> Response:
+    """Answer an error: a program as every protocol does, a person with the page and a sentence."""
+    plain = await (protocol.failed if isinstance(error, tuple(protocol.KNOWN)) else protocol.broken)(request, error)
+    if not wants_page(request.headers):
+        return plain
+    problem = sentence(error, getattr(request.state, "file", ""), desk(request).settings)
+    gallery = desk(request).galleries.get(request.path_params.get("index", ""))
+    if gallery is None:
+        shown = of_all(request, plain.status_code, problem)
+    else:
+        asked = getattr(request.state, "asked", NOTHING)
+        shown = rendered(request, gallery, unanswered(gallery, asked), plain.status_code, problem)
+    shown.headers.update({name: plain.headers[name] for name in ("Retry-After", "Allow") if name in plain.headers})
+    return shown
+
+
+def unanswered(gallery: Gallery, asked: Question) -> dict[str, Any]:
+    """Return what the page keeps of a question that was refused: its address and filters, where they can be read."""
+    try:
+        wall = Wall(gallery, asked)
+    except ValueError:
+        wall = Wall(gallery, NOTHING)
+    return {"wall": wall, "kept": len(gallery.collection), "hung": [], "subject": None}
+
+
+ERRORS: protocol.Handlers = dict.fromkeys(protocol.ERRORS, failed)
