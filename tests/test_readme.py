@@ -10,7 +10,7 @@ from tests.conftest import ROOT, run
 README = (ROOT / "README.md").read_text()
 LISTED = re.findall(r"`((?:dvc|python|make|bentoml) [^`]*)`", README)
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-COMMANDS = LISTED + [line.lstrip("$ ") for block in BLOCKS for line in block.splitlines()]
+COMMANDS = LISTED + [line.lstrip("$ ") for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
 SELECTS = ("model=", "dataset=", "from=", "split=", "show=", "hydra", "+", "plugins=", "/")
 
 

@@ -29,7 +29,8 @@ def write_metadata(target: Path, published: Published, rows: list[dict[str, Any]
     for batch in batches((place[path], values) for path, values in published if path in place):
         found += [number for number, _ in batch]
         tables.append(pa.Table.from_pylist([values for _, values in batch], schema=strings(batch[0][1])))
-        digest.update(json.dumps(batch, ensure_ascii=False).encode())
+        for item in batch:
+            digest.update(json.dumps(item).encode())
     whole = pa.concat_tables(tables)
     pq.write_table(whole.take(inverse(found)), target)
     return digest.hexdigest()

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from email.utils import formatdate
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def collect(published: Path, home: str | None = None, trusted: bool = True, **ke
 def kept(folder: Path) -> dict[str, bytes]:
     """Return member → bytes of the pictures that came."""
     found = artworks.entries(folder / "images.zip", folder)
-    return {entry.path: Reader().read(entry) for entry in found if not entry.unwanted}
+    with closing(Reader()) as reader:
+        return {entry.path: reader.read(entry) for entry in found if not entry.unwanted}
 
 
 def failed(folder: Path) -> dict[str, str]:

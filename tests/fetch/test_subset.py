@@ -65,3 +65,12 @@ def test_every_class_keeps_one_however_small_the_limit(limit: int) -> None:
     assert Counter(entry.label for entry in subset(entries(dict.fromkeys("abcde", 9)), limit, seed=1)) == dict.fromkeys(
         "abcde", 1
     )
+
+
+def test_of_what_has_no_labels_it_keeps_so_many() -> None:
+    entries = [Entry(Path("a"), n, f"{n}.jpg", None) for n in range(50)]
+    kept = subset(entries, 20, seed=1)
+    assert len(kept) == 20
+    assert [entry.index for entry in kept] == sorted(entry.index for entry in kept)
+    assert kept == subset(entries, 20, seed=1) != subset(entries, 20, seed=2)
+    assert subset(entries, 50, seed=1) == entries

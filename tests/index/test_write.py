@@ -1,5 +1,6 @@
 import hashlib
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def test_rows_lie_in_blocks_and_by_id_within(tmp_path: Path) -> None:
     assert (blocks[0], blocks[-1]) == (0, 50)
     keys = [(LABELS["Medium"][row], LABELS["Culture"][row]) for row in ids]
     assert len(blocks) - 1 == len(set(keys))
-    assert all(len(set(keys[a:b])) == 1 for a, b in zip(blocks[:-1], blocks[1:], strict=True))
+    assert all(len(set(keys[a:b])) == 1 for a, b in pairwise(blocks.tolist()))
 
 
 def test_the_description_says_what_was_written(tmp_path: Path) -> None:
