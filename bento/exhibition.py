@@ -7,14 +7,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from bento import protocol, question
-from bento.accept import wants_page
 from bento.desk import desk
 from bento.gallery import Gallery
-from bento.page import at_home, of_all
+from bento.page import at_home, of_all, refused
 from bento.question import Question
 from bento.render import page
 from bento.search import Found, answered
-from bento.sentences import BROKEN, LOST, sentence, too_large
+from bento.sentences import BROKEN, LOST, too_large
 from bento.wall import SHOWN, Wall, address, seen
 
 NOTHING = Question()
@@ -44,16 +43,10 @@ def preferred(asked: Question) -> Question:
 def matches(gallery: Gallery, asked: Question, max_pixels: int, found: Found) -> dict[str, Any]:
     """Return what the page shows of an answer."""
     wall = Wall(gallery, asked)
-    own = found.row is not None
-    return {
-        "wall": wall,
-        "kept": found.kept,
-        "hung": wall.hang(found.matches),
-        "subject": wall.artwork(found.row) if found.row is not None else seen(found.picture, max_pixels),
-        "details": wall.details(found.row) if found.row is not None else [],
-        "own": own,
-        "file": asked.file,
-    }
+    shown = {"wall": wall, "kept": found.kept, "hung": wall.hang(found.matches), "file": asked.file}
+    if found.row is None:
+        return shown | {"subject": seen(found.picture, max_pixels), "own": False}
+    return shown | {"subject": wall.artwork(found.row), "details": wall.details(found.row), "own": True}
 
 
 def collection(gallery: Gallery, asked: Question) -> dict[str, Any]:
@@ -73,19 +66,16 @@ def rendered(
 
 
 async def failed(request: Request, error: Exception) -> Response:
-    """Answer an error: a program as every protocol does, a person with the page and a sentence."""
-    plain = await (protocol.failed if isinstance(error, tuple(protocol.KNOWN)) else protocol.broken)(request, error)
-    if not wants_page(request.headers):
-        return plain
-    problem = sentence(error, getattr(request.state, "file", ""), desk(request).settings)
+    """Answer an error: a program as every protocol does, a person with the collection's page and a sentence."""
+    return await refused(request, error, again)
+
+
+def again(request: Request, status: int, problem: str) -> Response:
+    """Return the page of the request's index, or of all there is, with a problem."""
     gallery = desk(request).galleries.get(request.path_params.get("index", ""))
     if gallery is None:
-        shown = of_all(request, plain.status_code, problem)
-    else:
-        asked = getattr(request.state, "asked", NOTHING)
-        shown = rendered(request, gallery, unanswered(gallery, asked), plain.status_code, problem)
-    shown.headers.update({name: plain.headers[name] for name in ("Retry-After", "Allow") if name in plain.headers})
-    return shown
+        return of_all(request, status, problem)
+    return rendered(request, gallery, unanswered(gallery, getattr(request.state, "asked", NOTHING)), status, problem)
 
 
 def unanswered(gallery: Gallery, asked: Question) -> dict[str, Any]:

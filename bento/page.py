@@ -1,5 +1,6 @@
 """The web page of every model, `/classify/<model>`, and its JSON twin: one picture in, every label out."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -110,16 +111,25 @@ def at_home(request: Request) -> dict[str, Any]:
 
 
 async def failed(request: Request, error: Exception) -> Response:
-    """Answer an error: a program as every protocol does, a person with the page and a sentence."""
+    """Answer an error: a program as every protocol does, a person with the model's page and a sentence."""
+    return await refused(request, error, again)
+
+
+def again(request: Request, status: int, problem: str) -> Response:
+    """Return the page of the request's model, or of all, with a problem."""
+    model = desk(request).models.get(request.path_params.get("model", ""))
+    return of_model(request, model, status, problem=problem) if model else of_all(request, status, problem)
+
+
+async def refused(request: Request, error: Exception, shown: Callable[[Request, int, str], Response]) -> Response:
+    """Answer an error: a program as every protocol does, a person with a page and a sentence."""
     plain = await (protocol.failed if isinstance(error, tuple(protocol.KNOWN)) else protocol.broken)(request, error)
     if not wants_page(request.headers):
         return plain
     problem = sentence(error, getattr(request.state, "file", ""), desk(request).settings)
-    model = desk(request).models.get(request.path_params.get("model", ""))
-    shown = of_model(request, model, plain.status_code, problem=problem) if model else None
-    shown = shown or of_all(request, plain.status_code, problem)
-    shown.headers.update({name: plain.headers[name] for name in ("Retry-After", "Allow") if name in plain.headers})
-    return shown
+    found = shown(request, plain.status_code, problem)
+    found.headers.update({name: plain.headers[name] for name in ("Retry-After", "Allow") if name in plain.headers})
+    return found
 
 
 ERRORS: protocol.Handlers = dict.fromkeys(protocol.ERRORS, failed)
