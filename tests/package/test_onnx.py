@@ -6,9 +6,9 @@ import torch
 
 from stages.files import sha256_file
 from stages.package.onnx import INPUT, OUTPUT, ask, export
-from stages.runtime import session
 from stages.package.parity import chosen, compare
 from stages.preprocess.store import Store
+from stages.runtime import session
 from stages.train.framework import framework
 from stages.train.lightning.model import Classifier
 from stages.train.model import build, describe
