@@ -16,6 +16,7 @@ from stages.config import CODE
 from stages.console import console
 from stages.door import Job, door
 from stages.errors import UserError
+from stages.fetch.download import place
 from stages.files import write_text
 from stages.place import PACKAGES
 
@@ -58,7 +59,7 @@ def lay_out(context: Path, packages: Path, models: list[str], job: Job) -> None:
         target = context / "artifacts" / "packages" / model
         target.mkdir(parents=True)
         for name in ("model.onnx", "model.json"):
-            shutil.copyfile(packages / model / name, target / name)
+            place((packages / model / name).resolve(), target / name)
         if (packages / model / "examples").is_dir():
             shutil.copytree(packages / model / "examples", target / "examples")
 
@@ -76,7 +77,7 @@ def build(context: Path, name: str, service: str, folder: Path) -> None:
         python={"packages": [f"{package}=={version(package)}" for package in REQUIREMENTS], "lock_packages": False},
         build_ctx=str(context),
     )
-    shutil.copytree(built.path, folder / name)
+    shutil.move(built.path, folder / name)
     timeless(folder / name)
 
 
