@@ -83,6 +83,11 @@ def python(*words: str, cwd: Path = ROOT, check: bool = True, **changes: str) ->
     return run(sys.executable, *words, cwd=cwd, check=check, **changes)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what needs the whole pipeline last: one worker builds it while another tests what needs one model."""
+    items.sort(key=lambda item: "built" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return a fresh copy of the project."""
