@@ -9,7 +9,7 @@ from operator import and_, or_
 from stages.index.where import UnknownLabel, Where, among
 from stages.nearest import nearest
 
-COMPARED = 1000  # with so many labels at most an unknown one is compared
+COMPARED = 1000  # labels at most that an unknown one is compared with
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -52,7 +52,9 @@ class Vocabulary:
             columns = self.holding(label)
             if not columns:
                 every = [name for column in self._blocks for name in self._labels[column]]
-                raise UnknownLabel(f"query: unknown label {label[:100]!r}{nearest(label, dict.fromkeys(every))}")
+                raise UnknownLabel(
+                    f"query: unknown label {label[:100]!r}{nearest(label, dict.fromkeys(every[:COMPARED]))}"
+                )
             several += [label] if len(columns) > 1 else []
             found += [(columns[0], label)] if len(columns) == 1 else []
         return Choice((*choice.kept, *found), choice.excluded, tuple(several))

@@ -61,6 +61,11 @@ class Wall:
         """Return the address of this wall, changed; a picture that was sent has none."""
         return address(self.gallery.name, replace(self.question, **changes))
 
+    @property
+    def unfiltered(self) -> str:
+        """The address of this wall without its filters."""
+        return self.address(choice=Choice())
+
     def hang(self, matches: Iterable[Match]) -> list[Hung]:
         """Return artworks as they hang on the wall, each leading to what is similar to it."""
         return [self.artwork(match.row, match.score) for match in matches]

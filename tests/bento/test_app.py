@@ -19,7 +19,7 @@ from bento.model import Model
 from bento.refusals import Busy
 from bento.settings import settings
 from stages.preprocess.decode import pixels
-from tests.conftest import encoded, photo
+from tests.conftest import encoded, photo, python
 
 SETTINGS = replace(settings(), threads=1, queue=2, concurrency=1)
 PICTURE = encoded(photo(200, 150), "JPEG")
@@ -173,3 +173,10 @@ def test_ranked_is_most_probable_first(desk: Desk) -> None:
 def test_the_form_may_hold_the_picture_under_any_name(client: TestClient) -> None:
     answer = client.post(WHERE, files={"anything": io.BytesIO(PICTURE)}, data={"note": "x"})
     assert answer.status_code == 200
+
+
+def test_the_application_and_the_client_import_nothing_heavy() -> None:
+    """What they import is what a Bento installs and carries."""
+    heavy = ("torch", "tensorflow", "pyarrow", "pandas", "rich", "mlflow", "faiss", "stages.errors", "stages.config")
+    code = f"import sys, bento.app, bento.client; print([name for name in {heavy} if name in sys.modules])"
+    assert python("-c", code).stdout.strip() == "[]"

@@ -234,6 +234,10 @@ def test_without_scripts_a_form_is_enough(visit: Visit) -> None:
 def test_what_is_wrong_is_said_and_the_way_on_stays(words: str, problem: str, visit: Visit) -> None:
     page = visit(words)
     expect(page.get_by_role("alert")).to_contain_text(problem)
+    page.get_by_role("link", name="The whole collection").click()
+    expect(wall(page)).to_have_count(24)
+    page.go_back()
+    expect(page.get_by_role("alert")).to_contain_text(problem)
     hand_over(page, "drop", FILE)
     expect(page.locator(".subject h2")).to_have_text("a.png")
     expect(page.get_by_role("alert")).to_have_count(0)
