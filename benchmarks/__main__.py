@@ -8,10 +8,12 @@ from rich.table import Table
 
 from benchmarks.data import CORES, epoch, packing
 from benchmarks.features import caching
+from benchmarks.growth import growth, matching
 from benchmarks.keras_training import training
 from benchmarks.objects import downloading
 from benchmarks.searching import searching
 from benchmarks.serving import inference
+from benchmarks.similarity import similarity
 from benchmarks.timing import Ratio
 from benchmarks.training import step
 from stages.console import console
@@ -35,6 +37,9 @@ def main() -> None:
             *caching(),
             *searching(),
             inference(),
+            *similarity(),
+            *growth(),
+            matching(),
         ]
     table = Table(*HEAD)
     for ratio in found:
