@@ -8,11 +8,13 @@ from rich.table import Table
 
 from benchmarks.data import CORES, epoch, packing
 from benchmarks.features import caching
+from benchmarks.growth import growth, matching
 from benchmarks.keras_training import training
 from benchmarks.objects import downloading
 from benchmarks.searching import searching
 from benchmarks.serving import inference
 from benchmarks.similar_http import asking
+from benchmarks.similarity import similarity
 from benchmarks.timing import Ratio
 from benchmarks.training import step
 from stages.console import console
@@ -37,6 +39,9 @@ def main() -> None:
             *searching(),
             inference(),
             asking(),
+            *similarity(),
+            *growth(),
+            matching(),
         ]
     table = Table(*HEAD)
     for ratio in found:

@@ -35,9 +35,30 @@ def compare(
     claim: str, ours: Callable[[], object], peer: Callable[[], object], unit: tuple[int, str], bar: str, rounds: int = 5
 ) -> Ratio:
     """Time both in turn, after one round that does not count; `unit` is how much work a call does, and its name."""
-    ours(), peer()
-    times = [(seconds(ours), seconds(peer)) for _ in track(range(rounds), rounds, claim)]
+    return race(claim, ours, {"": peer}, unit, bar, rounds)
+
+
+def race(
+    claim: str,
+    ours: Callable[[], object],
+    peers: dict[str, Callable[[], object]],
+    unit: tuple[int, str],
+    bar: str,
+    rounds: int = 5,
+) -> Ratio:
+    """Time ours and several peers in turn, as `compare` does; the peer whose median is best counts, and is named."""
+    entrants = [ours, *peers.values()]
+    for entrant in entrants:
+        entrant()
+    times = [[seconds(entrant) for entrant in entrants] for _ in track(range(rounds), rounds, claim)]
+    medians = [statistics.median(column) for column in zip(*times, strict=True)]
+    best = min(range(1, len(entrants)), key=medians.__getitem__)
+    name = list(peers)[best - 1]
+    shown = rate(medians[best], unit) + (f" ({name})" if name else "")
+    return Ratio(claim, rate(medians[0], unit), shown, [row[best] / row[0] for row in times], bar)
+
+
+def rate(median: float, unit: tuple[int, str]) -> str:
+    """Return how much work is done in a second, or how long one piece takes where that is longer."""
     count, name = unit
-    fast = [statistics.median(count / pair[side] for pair in times) for side in (0, 1)]
-    rates = [f"{rate:,.0f} {name}/s" if rate >= 1 else f"{1 / rate:,.1f} s" for rate in fast]
-    return Ratio(claim, rates[0], rates[1], [other / own for own, other in times], bar)
+    return f"{count / median:,.0f} {name}/s" if count >= median else f"{median / count:,.1f} s"

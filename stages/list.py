@@ -18,6 +18,7 @@ DATASETS = {
     "dataset": "left",
     "from": "left",
     "size": "right",
+    "pictures": "right",
     "train": "right",
     "val": "right",
     "test": "right",
@@ -38,7 +39,7 @@ INDEXES = {
     "dataset": "left",
     "featuriser": "left",
     "pictures": "right",
-    "alike among the best (chance)": "left",
+    "precision@k (chance)": "left",
     "size": "right",
 }
 
@@ -186,9 +187,10 @@ def suggest(item: dict[str, Any] | None, search: dict[str, Any] | None) -> None:
 
 def of_dataset(item: dict[str, Any]) -> list[str]:
     """Return a dataset's row; what is not there yet is a dash."""
-    splits = [text(item["splits"].get(split), "{:,}") for split in ("train", "val", "test")]
+    splits = [text(item["splits"].get(split) or None, "{:,}") for split in ("train", "val", "test")]
+    pictures = text(sum(item["splits"].values()) or None, "{:,}")
     url = item["url"] if len(item["url"]) <= 40 else f"…{item['url'][-39:]}"
-    return [item["dataset"], url, f"{item['size']} px", *splits, text(item["dropped"], "{:,}")]
+    return [item["dataset"], url, f"{item['size']} px", pictures, *splits, text(item["dropped"], "{:,}")]
 
 
 def of_model(item: dict[str, Any]) -> list[str]:

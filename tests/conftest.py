@@ -62,7 +62,8 @@ def copy_project(target: Path) -> Path:
 def environment(**changes: str) -> dict[str, str]:
     """Return an environment in which the project's own interpreter comes first and nothing reports home."""
     scripts = str(Path(sys.executable).parent)
-    outer = {name: value for name, value in os.environ.items() if not name.startswith(("DVC", "MLFLOW", "BESTIARY"))}
+    left = ("DVC", "MLFLOW", "BESTIARY", "PYTHONDONTWRITEBYTECODE")
+    outer = {name: value for name, value in os.environ.items() if not name.startswith(left)}
     quiet = {"DVC_NO_ANALYTICS": "1", "BENTOML_DO_NOT_TRACK": "True", "COLUMNS": "200"}
     return outer | {"PATH": f"{scripts}:{os.environ['PATH']}"} | quiet | changes
 
@@ -80,6 +81,11 @@ def run(*command: str, cwd: Path, check: bool = True, **changes: str) -> subproc
 def python(*words: str, cwd: Path = ROOT, check: bool = True, **changes: str) -> subprocess.CompletedProcess[str]:
     """Run the project's interpreter."""
     return run(sys.executable, *words, cwd=cwd, check=check, **changes)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what needs the whole pipeline last: one worker builds it while another tests what needs one model."""
+    items.sort(key=lambda item: "built" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture

@@ -45,6 +45,8 @@ def costs(dimension: int, queries: int) -> Costs:
 
 def plan(runs: Runs, prices: Costs) -> Plan:
     """Return the cheapest reading of all rows of the runs."""
+    if len(runs.starts) == 1 and runs.count >= prices.call:
+        return Plan(runs, runs.starts[:0], runs.starts[:0])
     apart = runs.starts[1:] - runs.stops[:-1] >= prices.gathered
     group = np.concatenate([[0], np.cumsum(apart)])
     near = runs.merged(int(np.ceil(prices.gathered)) - 1)

@@ -35,6 +35,8 @@ def portions(plan: Plan, most: int, piece: int, gathered: int) -> Iterator[Porti
 def pieces(spans: Runs, most: int) -> Runs:
     """Return spans cut into pieces of at most so many rows."""
     counts = -(-(spans.stops - spans.starts) // most)
+    if (counts <= 1).all():
+        return spans
     order = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     starts = np.repeat(spans.starts, counts) + order * most
     return Runs(starts, np.minimum(starts + most, np.repeat(spans.stops, counts)))

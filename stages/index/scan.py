@@ -15,7 +15,7 @@ from stages.index.ranking import Ranking
 WIDTH = 8  # queries; a matrix product with fewer takes longer than with as many
 SCORES = 1 << 18  # scores at a time
 PIECE = 4 << 20  # bytes of rows that a thread reads at a time
-PRODUCT = 8 << 20  # bytes of rows in a matrix product
+PRODUCT = 32 << 20  # bytes of rows in a matrix product
 COPY = 512 << 10  # bytes of rows gathered at a time
 ALONE = 8 << 20  # bytes of rows below which a second thread costs more than it gains
 

@@ -17,6 +17,7 @@ from stages.config import CODE
 from stages.console import console
 from stages.door import Job, door
 from stages.errors import UserError
+from stages.fetch.download import place
 from stages.files import write_text
 from stages.place import INDEX, PACKAGE
 
@@ -59,8 +60,14 @@ def lay_out(context: Path, served: dict[str, Path], job: Job) -> None:
     write_text(context / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
     for name, folder in served.items():
         index = name in job.tree.indexes
-        copied = shutil.ignore_patterns(*NOT_SERVED) if index else only(PACKAGED)
-        shutil.copytree(folder, context / (INDEX if index else PACKAGE).format(name), ignore=copied)
+        left_out = shutil.ignore_patterns(*NOT_SERVED) if index else only(PACKAGED)
+        target = context / (INDEX if index else PACKAGE).format(name)
+        shutil.copytree(folder, target, ignore=left_out, copy_function=linked)
+
+
+def linked(source: str, target: str) -> None:
+    """Give a file a second name, or copy it where the disk knows none."""
+    place(Path(source).resolve(), Path(target))
 
 
 def only(names: tuple[str, ...]) -> Callable[[str, list[str]], list[str]]:
@@ -81,7 +88,7 @@ def build(context: Path, name: str, service: str, folder: Path) -> None:
         python={"packages": [f"{package}=={version(package)}" for package in REQUIREMENTS], "lock_packages": False},
         build_ctx=str(context),
     )
-    shutil.copytree(built.path, folder / name)
+    shutil.move(built.path, folder / name)
     timeless(folder / name)
 
 

@@ -25,28 +25,26 @@ def export(model: nn.Module, size: int, opset: int, path: Path, output: str = OU
     example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
+        program = torch.onnx.export(
             model,
             (example,),
-            path,
             input_names=[INPUT],
             output_names=[output],
             opset_version=opset,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
-            external_data=False,
             dynamo=True,
             verbose=False,
         )
-    anonymous(path)
+    assert program is not None
+    onnx.save(anonymous(program.model_proto), path)
 
 
-def anonymous(path: Path) -> None:
+def anonymous(model: onnx.ModelProto) -> onnx.ModelProto:
     """Take out what the exporter notes beside the graph: stack traces with this machine's paths among it."""
-    model = onnx.load(path)
     for item in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
         item.ClearField("metadata_props")
         item.ClearField("doc_string")
-    onnx.save(model, path)
+    return model
 
 
 def fusible(path: Path) -> None:

@@ -275,9 +275,10 @@ def test_a_table_becomes_an_archive_and_a_table_with_local_paths(
 
 
 def test_a_table_from_elsewhere_names_no_file_of_this_disk(tmp_path: Path) -> None:
-    own = table(tmp_path, "file://,/etc/hostname,cat,0")
-    with pytest.raises(UserError, match="names a file of this disk, and the table came from elsewhere"):
-        s3_csv.collect(own, tmp_path, list, False)
+    for scheme in ("file", "local"):
+        own = table(tmp_path, f"{scheme}://,/etc/hostname,cat,0")
+        with pytest.raises(UserError, match="names a file of this disk, and the table came from elsewhere"):
+            s3_csv.collect(own, tmp_path, list, False)
     local = table(tmp_path, "b,x.jpg,cat,0,/etc/hostname", head="bucket,s3_image,category,label,local_image")
     with pytest.raises(UserError, match="column local_image: '/etc/hostname' names a file of this disk"):
         s3_csv.collect(local, tmp_path, list, False, download=False)

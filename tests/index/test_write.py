@@ -40,7 +40,7 @@ def test_rows_lie_in_blocks_and_by_id_within(tmp_path: Path) -> None:
     assert (blocks[0], blocks[-1]) == (0, 50)
     keys = [(LABELS["Medium"][row], LABELS["Culture"][row]) for row in ids]
     assert len(blocks) - 1 == len(set(keys))
-    assert all(len(set(keys[a:b])) == 1 for a, b in pairwise(blocks.tolist()))
+    assert all(len(set(keys[a:b])) == 1 for a, b in pairwise(blocks))
 
 
 def test_the_description_says_what_was_written(tmp_path: Path) -> None:
@@ -75,9 +75,8 @@ def test_the_same_rows_give_the_same_bytes_and_a_copy_is_one(tmp_path: Path) -> 
     ConditionalIndex.build(tmp_path / "b", VECTORS, LABELS, ["Culture"])
     index.save(tmp_path / "c")
     for file in (tmp_path / "a").iterdir():
-        assert (
-            file.read_bytes() == (tmp_path / "b" / file.name).read_bytes() == (tmp_path / "c" / file.name).read_bytes()
-        )
+        others = ((tmp_path / folder / file.name).read_bytes() for folder in "bc")
+        assert all(file.read_bytes() == other for other in others)
 
 
 def test_an_index_needs_no_columns(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ EXPECTED = "category/file.jpg, …"
 COLUMNS = ("bucket", "s3_image", "category", "label")
 LOCAL = "local_image"
 DRAWN = "data/cache/drawn"
+DISK = ("file", "local")  # the schemes of this disk
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def collect(
 def refuse_own_files(chosen: Sequence[Item], download: bool) -> None:
     """Raise a UserError for a row that names a file of this disk: the table came from elsewhere."""
     for item in chosen:
-        if not download or split(item.row.values["bucket"].strip())[0] == "file":
+        if not download or split(item.row.values["bucket"].strip())[0] in DISK:
             column = "bucket" if download else LOCAL
             raise item.row.wrong(
                 column, "names a file of this disk, and the table came from elsewhere; download it first"

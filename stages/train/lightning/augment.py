@@ -12,7 +12,6 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
 from stages.schema import Augment
 
@@ -89,7 +88,7 @@ def column(draws: Tensor, which: Draw, low: float, high: float) -> Tensor:
 def flip(images: Tensor, config: Augment, draws: Tensor) -> Tensor:
     """Mirror each image with a probability."""
     mirrored = (draws[:, Draw.FLIP] < config.hflip).view(-1, 1, 1, 1)
-    return torch.where(mirrored, transforms.horizontal_flip(images), images) if config.hflip else images
+    return torch.where(mirrored, images.flip(-1), images) if config.hflip else images
 
 
 def shift_light(images: Tensor, config: Augment, draws: Tensor) -> Tensor:

@@ -7,10 +7,13 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from stages.preprocess.store import Images
 from stages.train.framework import Native
 from stages.train.model import WEIGHTS, Description, Probabilities, State, rebuild
+
+RANDOM = ("uniform_", "normal_", "kaiming_uniform_")  # Tensor's, and those of nn.init that ask a mode first
 
 
 class Input(nn.Module):
@@ -47,6 +50,19 @@ class Classifier(nn.Module):
         return logits.softmax(dim=1)
 
 
+class Unfilled(TorchFunctionMode):
+    """Leaves parameters as they were allocated: those to be read from a file need no random start."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Skip what draws a parameter's start; do everything else."""
+        given = kwargs or {}
+        if getattr(function, "__name__", "") in RANDOM:
+            target = args[0] if args else given["tensor"]
+            if isinstance(target, nn.Parameter):
+                return target
+        return function(*args, **given)
+
+
 def state(network: nn.Module) -> State:
     """Return the network's weights by name."""
     return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
@@ -59,7 +75,8 @@ def parameters(network: nn.Module) -> int:
 
 def restore(folder: Path, description: Description) -> nn.Module:
     """Return a trained network in eval mode."""
-    network: nn.Module = rebuild(description)
+    with Unfilled():
+        network: nn.Module = rebuild(description)
     network.load_state_dict(load_file(folder / WEIGHTS))
     return network.eval()
 
