@@ -57,7 +57,14 @@ def index(folder: Path) -> None:
     rows = [{"id": str(row), "Title": f"No. {row}", "Culture": f"culture {row % 30}"} for row in range(ROWS)]
     table = {name: [row[name] for row in rows] for name in rows[0]}
     facets = {"Culture": {label: table["Culture"].count(label) for label in sorted(set(table["Culture"]))}}
-    about = {"name": "mosaic", "id_column": "id", "show": ["Title", "Culture"], "facets": facets, "mode": "exact"}
+    about = {
+        "name": "mosaic",
+        "id_column": "id",
+        "show": ["Title", "Culture"],
+        "noun": "artworks",
+        "facets": facets,
+        "mode": "exact",
+    }
     folder.mkdir(parents=True)
     ConditionalIndex.build(folder, vectors, table, ["Culture"], about)
     append(folder / METADATA, (json.dumps(row).encode() for row in rows))

@@ -32,8 +32,8 @@ class UnknownIndex(NotThere):
 
 
 class UnknownArtwork(NotThere):
-    """There is no such artwork in an index."""
+    """There is no such picture in an index."""
 
     def __init__(self, name: str, index: str, count: int) -> None:
         super().__init__(name, [])
-        self.message = f"id: {name[:100]!r} is none of the {count} artworks of {index}"
+        self.message = f"id: {name[:100]!r} is none of the {count} pictures of {index}"

@@ -22,7 +22,7 @@ KINDS: dict[type[Exception], str] = {
     Busy: "Many pictures are waiting at the moment. Try again in a few seconds.",
     UnknownModel: "There is no such model. Choose one of these.",
     UnknownIndex: "There is no such collection. Choose one of these.",
-    UnknownArtwork: "There is no such artwork in this collection. Choose another, or a picture of your own.",
+    UnknownArtwork: "This collection has no such picture. Choose another, or one of your own.",
 }
 STATUSES = {
     404: "There is no such page. Choose one of these.",

@@ -56,6 +56,7 @@ class Index:
     blocks: list[str] = MISSING
     id_column: str = MISSING
     show: list[str] = MISSING
+    noun: str = MISSING
     thumbnail: int = key(least=16, most=1024)
     mode: str = key(choices=("exact", "approximate"))
     approximate: Approximate = field(default_factory=Approximate)

@@ -63,7 +63,14 @@ def collection(folder: Path, things: Sequence[tuple[dict[str, str], Image.Image]
     pixels = np.stack([network.decode(encoded(image)) for _, image in things])
     table = {name: [row[name] for row in rows] for name in rows[0]}
     facets = {column: dict(sorted(Counter(table[column]).items())) for column in BLOCKS}
-    about = {"name": folder.name, "id_column": "id", "show": SHOW, "facets": facets, "mode": "exact"}
+    about = {
+        "name": folder.name,
+        "id_column": "id",
+        "show": SHOW,
+        "noun": "artworks",
+        "facets": facets,
+        "mode": "exact",
+    }
     ConditionalIndex.build(folder, network.run(pixels), table, BLOCKS, about)
     append(folder / METADATA, (line(row) for row in rows))
     append(folder / THUMBS, (small(image, longest) for _, image in things))

@@ -76,6 +76,7 @@ def described(name: str, config: Index, table: dict[str, list[str]]) -> dict[str
         "dataset": config.dataset,
         "id_column": config.id_column,
         "show": config.show,
+        "noun": config.noun,
         "facets": {column: dict(sorted(Counter(table[column]).items())) for column in config.blocks},
         "mode": config.mode,
     }

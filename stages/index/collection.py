@@ -50,6 +50,7 @@ class Collection:
         self.columns: list[str] = self.about["columns"]
         self.blocks: list[str] = self.about["blocks"]
         self.show: list[str] = self.about["show"]
+        self.noun: str = self.about["noun"]
         self._records = Records(folder / METADATA)
         self._thumbs = Records(folder / THUMBS)
 

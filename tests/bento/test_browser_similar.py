@@ -225,7 +225,7 @@ def test_without_scripts_a_form_is_enough(visit: Visit) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ("?id=m99", "There is no such artwork in this collection."),
+        ("?id=m99", "This collection has no such picture."),
         ("?culture=dutsch", "Culture: unknown label 'dutsch'; did you mean Dutch?."),
         ("?url=http://127.0.0.1/a.jpg", "That address gives no picture (127.0.0.1 is not a public host)."),
         ("?n=1000", "N: '1000' is not a whole number from 1 to 100."),

@@ -78,7 +78,7 @@ def test_a_model_says_what_it_sees(
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["similar", "nobody"], "id: 'nobody' is none of the 30 artworks of mosaic"),
+        (["similar", "nobody"], "id: 'nobody' is none of the 30 pictures of mosaic"),
         (["similar", "m1", "--culture", "dutsch"], "Culture: unknown label 'dutsch'; did you mean Dutch?"),
         (["similar", "m1", "--where", "Museum"], "Museum: say COLUMN=LABEL"),
         (["similar", "m1", "--n", "0"], "n: '0' is not a whole number from 1 to 100"),

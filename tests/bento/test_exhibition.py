@@ -136,7 +136,7 @@ def test_a_picture_sent_by_a_person_is_answered_with_a_page(client: TestClient) 
 @pytest.mark.parametrize(
     ("path", "status", "sentence"),
     [
-        (f"{WHERE}?id=m99", 404, "There is no such artwork in this collection. Choose another, or a picture of your"),
+        (f"{WHERE}?id=m99", 404, "This collection has no such picture. Choose another, or one of your"),
         ("/similar/other", 404, "There is no such collection. Choose one of these."),
         (f"{WHERE}?colour=red", 400, "Unknown column 'colour'"),
         (f"{WHERE}?culture=dutsch", 400, "Culture: unknown label 'dutsch'; did you mean Dutch?"),

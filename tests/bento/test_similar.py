@@ -166,7 +166,7 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"params": {"id": "m1", "url": "http://a.example/"}}, 400, "url and id: say one of them"),
     ({"content": PICTURE, "params": {"id": "m1"}}, 400, "id and a picture: say one of them"),
     ({"params": {"id": ["m1", "m2"]}}, 400, "id: given twice"),
-    ({"params": {"id": "m99"}}, 404, "id: 'm99' is none of the 45 artworks of mosaic"),
+    ({"params": {"id": "m99"}}, 404, "id: 'm99' is none of the 45 pictures of mosaic"),
     *[({"params": {"id": "m1", "n": n}}, 400, f"n: '{n}' is not a whole number from 1 to 20")
       for n in ("0", "21", "-1", "1.5", "ten", "٣", "1e1", "99999999999999999999"[:20])],
     ({"params": {"id": "m1", "culture": "japanes"}}, 400, "Culture: unknown label 'japanes'; did you mean japanese?"),
