@@ -3,10 +3,10 @@
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 from sklearn.neighbors import BallTree
@@ -17,6 +17,8 @@ from stages.index.conditional import ConditionalIndex
 from stages.index.scan import share
 from stages.index.where import Among, Where, among
 from stages.machine import cores
+
+faiss: Any = import_module("faiss")  # its own types know nothing of what it adds in Python
 
 ROWS, K, BATCH = 100_000, 10, 64
 SINGLES = 8  # single queries in one timing

@@ -18,7 +18,7 @@ from stages.index.write import Watch, quietly
 
 PIECE = 1024  # rows in a matrix product
 MOST = 1024  # queries in one; more gain nothing
-CANDIDATE = 120  # bytes of a match while it is found, sorted and written
+CANDIDATE = 200  # bytes of a match while it is found, sorted and written
 
 SCHEMA = pa.schema(
     {
@@ -82,7 +82,7 @@ def found(stored: Stored, positions: Positions, k: int) -> Table:
     """Return the matches of some rows."""
     queries = Queries(stored.vectors[positions], stored.largest)
     names = [(column, label) for column, name in enumerate(stored.blocks) for label in range(len(stored.labels[name]))]
-    few = 2 * (k + 1) * len(positions)
+    few = 4 * (k + 1) * len(positions)
     rankings = {name: Ranking(stored.vectors, stored.ids, queries, k + 1, few) for name in names}
     for start in range(0, stored.count, PIECE):
         stop = min(start + PIECE, stored.count)

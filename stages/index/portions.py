@@ -25,8 +25,8 @@ def portions(plan: Plan, most: int, piece: int, gathered: int) -> Iterator[Porti
     """Yield the spans in portions of about `most` rows, pieces of at most `piece`; then the rows to gather."""
     cut = pieces(plan.spans, piece)
     part = (np.cumsum(cut.stops - cut.starts) - 1) // most
-    bounds = np.flatnonzero(np.diff(part, prepend=-1, append=-1))
-    for first, last in pairwise(bounds.tolist()):
+    bounds = [0, *(np.flatnonzero(part[1:] != part[:-1]) + 1).tolist(), len(part)] if len(part) else []
+    for first, last in pairwise(bounds):
         yield spanned(Runs(cut.starts[first:last], cut.stops[first:last]), plan.gaps)
     for start in range(0, len(plan.scattered), most):
         yield scattered(plan.scattered[start : start + most], gathered)
@@ -54,6 +54,8 @@ def spanned(rows: Runs, gaps: Positions) -> Portion:
 
 def blank(rows: Runs, gaps: Positions) -> Positions:
     """Return which of the rows are gaps, by their number among the rows."""
+    if not len(gaps):
+        return gaps
     first, last = np.searchsorted(gaps, [rows.starts[0], rows.stops[-1]])
     return rows.order(gaps[first:last])
 

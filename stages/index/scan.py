@@ -35,7 +35,8 @@ def scan(vectors: Vectors, plan: Plan, ranking: Ranking, threads: int) -> None:
         scores = np.empty((portion.count, len(padded)), dtype=np.float32)
         hands = threads if few and portion.count * row > ALONE else 1
         share(partial(work, vectors, padded, scores), portion.pieces, hands)
-        scores[portion.gaps] = -np.inf
+        if len(portion.gaps):
+            scores[portion.gaps] = -np.inf
         ranking.offer(portion.locate, scores[:, : len(queries)])
 
 
