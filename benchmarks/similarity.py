@@ -14,8 +14,8 @@ from sklearn.neighbors import BallTree
 from benchmarks.artworks import Positions, Vectors, build, labels, unseen
 from benchmarks.timing import Ratio, compare, race, seconds
 from stages.index.conditional import ConditionalIndex
-from stages.index.scan import share
-from stages.index.where import Among, Where, among
+from stages.index.conditional.scan import share
+from stages.index.conditional.where import Among, Where, among
 from stages.machine import cores
 
 faiss: Any = import_module("faiss")  # its own types know nothing of what it adds in Python

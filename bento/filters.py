@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from functools import cache, reduce
 from operator import and_, or_
 
-from stages.index.where import UnknownLabel, Where, among
+from stages.index.conditional.where import UnknownLabel, Where, among
 from stages.nearest import nearest
 
 COMPARED = 1000  # labels at most that an unknown one is compared with

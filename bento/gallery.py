@@ -10,6 +10,7 @@ import numpy.typing as npt
 from bento.filters import Choice, Vocabulary
 from bento.refusals import UnknownArtwork
 from stages.index.collection import FEATURISER, Collection
+from stages.index.conditional.generation import consistent
 from stages.preprocess.decode import MAX_PIXELS
 from stages.runtime import Network
 
@@ -27,9 +28,10 @@ class Gallery:
     """An index and its featuriser; safe to ask from several threads."""
 
     def __init__(self, folder: Path, threads: int = 0, max_pixels: int = MAX_PIXELS) -> None:
-        self.collection = Collection(folder)
+        self.collection, self.featuriser = consistent(
+            folder, lambda: (Collection(folder, threads), Network(folder / FEATURISER, threads, max_pixels))
+        )
         self.name = self.collection.name
-        self.featuriser = Network(folder / FEATURISER, threads, max_pixels)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

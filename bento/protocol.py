@@ -14,7 +14,7 @@ from bento.encoding import Bloated, Damaged, Unknown
 from bento.refusals import Busy, NotThere
 from bento.remote import Unfetchable
 from bento.tensors import Malformed
-from stages.index.where import UnknownColumn, UnknownLabel
+from stages.index.conditional.where import UnknownColumn, UnknownLabel
 from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 
 

@@ -6,7 +6,7 @@ from bento.refusals import Busy, UnknownArtwork, UnknownIndex, UnknownModel
 from bento.remote import Unfetchable
 from bento.settings import Settings
 from bento.tensors import Malformed
-from stages.index.where import UnknownColumn, UnknownLabel
+from stages.index.conditional.where import UnknownColumn, UnknownLabel
 from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 
 

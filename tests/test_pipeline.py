@@ -687,7 +687,7 @@ def test_matches_are_what_a_search_finds(built: Path) -> None:
     import pandas as pd
 
     from stages.index.collection import Collection
-    from stages.index.where import among
+    from stages.index.conditional.where import among
 
     mosaic = Collection(built / "artifacts" / "indexes" / "mosaic")
     matches = pd.read_parquet(built / "artifacts" / "indexes" / "mosaic" / "matches.parquet")

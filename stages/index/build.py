@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from stages.console import track
 from stages.files import fingerprint
-from stages.index.approximate import Measured, train
 from stages.index.collection import FEATURISER, Collection
 from stages.index.conditional import ConditionalIndex
+from stages.index.conditional.approximate import Measured, train
 from stages.index.matches import write_matches
 from stages.index.records import columns, refuse_twice, write_records
 from stages.index.vectors import vectors

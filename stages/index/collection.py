@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stages.index.approximate import FILE as APPROXIMATE
-from stages.index.approximate import ApproximateIndex
-from stages.index.conditional import ConditionalIndex
-from stages.index.where import UnknownLabel, among
+from stages.index.conditional import ApproximateIndex, ConditionalIndex, UnknownLabel, among
+from stages.index.conditional.approximate import FILE as APPROXIMATE
+from stages.index.conditional.generation import consistent
 
 METADATA, THUMBS = "metadata.jsonl", "thumbs.bin"
 FEATURISER = "featuriser"
@@ -39,20 +38,23 @@ def offsets_of(file: Path) -> Path:
     return file.with_name(f"{file.stem}.offsets.npy")
 
 
+def opened(folder: Path, threads: int) -> tuple[ConditionalIndex, Records, Records]:
+    """Open an index folder's index, metadata and thumbnails."""
+    kind = ApproximateIndex if (folder / APPROXIMATE).exists() else ConditionalIndex
+    return kind(folder, threads), Records(folder / METADATA), Records(folder / THUMBS)
+
+
 class Collection:
     """What can be searched: read-only, shared by threads; it stays readable when the folder is replaced."""
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
-        kind = ApproximateIndex if (folder / APPROXIMATE).exists() else ConditionalIndex
-        self.index = kind.load(folder, threads)
+        self.index, self._records, self._thumbs = consistent(folder, lambda: opened(folder, threads))
         self.about: dict[str, Any] = self.index.stored.about
         self.name: str = self.about["name"]
         self.columns: list[str] = self.about["columns"]
         self.blocks: list[str] = self.about["blocks"]
         self.show: list[str] = self.about["show"]
         self.noun: str = self.about["noun"]
-        self._records = Records(folder / METADATA)
-        self._thumbs = Records(folder / THUMBS)
 
     def __len__(self) -> int:
         return len(self._records)

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.files import atomic_file
-from stages.index.queries import Positions, Queries
-from stages.index.ranking import Neighbours, Ranking
-from stages.index.stored import Stored
-from stages.index.write import Watch, quietly
+from stages.index.conditional.queries import Positions, Queries
+from stages.index.conditional.ranking import Neighbours, Ranking
+from stages.index.conditional.stored import Stored
+from stages.index.conditional.write import Watch, quietly
 
 PIECE = 1024  # rows in a matrix product
 MOST = 1024  # queries in one; more gain nothing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages.index.collection import FEATURISER, Collection
-from stages.index.where import where_of
+from stages.index.conditional.where import where_of
 from stages.runtime import Network
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from stages.index.collection import Collection
-from stages.index.where import Where, among
+from stages.index.conditional.where import Where, among
 from stages.sheet import sheet
 
 ROWS, LABELS = 6, 7

@@ -21,8 +21,15 @@ from stages.fetch.download import place
 from stages.files import write_text
 from stages.place import INDEX, PACKAGE
 
-REQUIREMENTS = ("bentoml", "jinja2", "numpy", "onnxruntime", "pillow", "python-multipart", "pyyaml", "starlette")
-CODE_FILES = ("stages/__init__.py", "stages/preprocess/__init__.py", "stages/preprocess/decode.py", "stages/runtime.py")
+REQUIREMENTS = (
+    "bentoml", "httpcore", "jinja2", "numpy", "onnxruntime", "pillow", "python-multipart", "pyyaml", "starlette",
+)  # fmt: skip
+APPROXIMATE = "faiss-cpu"  # what an approximate index asks for beside
+CODE_FILES = (
+    "stages/__init__.py", "stages/files.py", "stages/machine.py", "stages/nearest.py", "stages/runtime.py",
+    "stages/preprocess/__init__.py", "stages/preprocess/decode.py", "stages/index/__init__.py",
+    "stages/index/collection.py", "stages/index/conditional",
+)  # fmt: skip
 NEVER = "1970-01-01T00:00:00+00:00"
 EVERYTHING = "bestiary"
 PACKAGED = ("model.onnx", "model.json", "examples")  # the rest of a package is for other servers
@@ -43,7 +50,7 @@ def main(job: Job) -> None:
         os.environ["BENTOML_HOME"] = str(store)
         for name, chosen in {EVERYTHING: list(found), **{name: [name] for name in found}}.items():
             lay_out(context, {served: found[served] for served in chosen}, job)
-            build(context, name, "Bestiary" if name == EVERYTHING else name, folder)
+            build(context, name, required([found[served] for served in chosen]), folder)
             shutil.rmtree(context)
         shutil.rmtree(store)
     built = job.place.root / "artifacts" / "bentos" / EVERYTHING
@@ -52,10 +59,10 @@ def main(job: Job) -> None:
 
 def lay_out(context: Path, served: dict[str, Path], job: Job) -> None:
     """Put what a Bento holds into a folder: the services, the code they need, their settings, packages and indexes."""
-    shutil.copytree(CODE / "bento", context / "bento", ignore=shutil.ignore_patterns("__pycache__"))
-    for file in CODE_FILES:
-        (context / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(CODE / file, context / file)
+    copy_code(CODE / "bento", context / "bento")
+    for name in CODE_FILES:
+        (context / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy_code if (CODE / name).is_dir() else shutil.copyfile)(CODE / name, context / name)
     settings = {"bento": vars(job.tree.bento)}
     write_text(context / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
     for name, folder in served.items():
@@ -63,6 +70,11 @@ def lay_out(context: Path, served: dict[str, Path], job: Job) -> None:
         left_out = shutil.ignore_patterns(*NOT_SERVED) if index else only(PACKAGED)
         target = context / (INDEX if index else PACKAGE).format(name)
         shutil.copytree(folder, target, ignore=left_out, copy_function=linked)
+
+
+def copy_code(folder: Path, target: Path) -> None:
+    """Copy a package."""
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def linked(source: str, target: str) -> None:
@@ -75,17 +87,23 @@ def only(names: tuple[str, ...]) -> Callable[[str, list[str]], list[str]]:
     return lambda folder, found: [name for name in found if Path(folder).name not in names and name not in names]
 
 
-def build(context: Path, name: str, service: str, folder: Path) -> None:
+def required(served: list[Path]) -> list[str]:
+    """Return what a Bento of these packages and indexes installs, each in the version that is installed here."""
+    approximate = any((folder / "faiss.index").exists() for folder in served)
+    return [f"{package}=={version(package)}" for package in (*REQUIREMENTS, *([APPROXIMATE] if approximate else []))]
+
+
+def build(context: Path, name: str, packages: list[str], folder: Path) -> None:
     """Build a Bento in BentoML's store and move it to the folder under its name."""
     import bentoml
 
     os.environ["BESTIARY_HOME"] = str(context)
     built = bentoml.bentos.build(
-        f"bento.service:{service}",
+        f"bento.service:{'Bestiary' if name == EVERYTHING else name}",
         name=name,
         version="1",
         include=["bento/", "stages/", "artifacts/", "params.yaml"],
-        python={"packages": [f"{package}=={version(package)}" for package in REQUIREMENTS], "lock_packages": False},
+        python={"packages": packages, "lock_packages": False},
         build_ctx=str(context),
     )
     shutil.move(built.path, folder / name)

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from bento.desk import Desk
 from bento.settings import settings
-from stages.index.where import among
+from stages.index.conditional.where import among
 from tests.artworks import CULTURES, artworks, collection, draw
 from tests.conftest import encoded
 from tests.services import in_process

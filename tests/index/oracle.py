@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
-from stages.index.where import Among, Where
+from stages.index.conditional.where import Among, Where
 
 COLUMNS = {"Culture": 4, "Medium": 3, "Museum": 5}
 Table = dict[str, list[str]]

@@ -1,5 +1,7 @@
 import io
 import json
+import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from PIL import Image
 
 from stages.errors import UserError
+from stages.files import atomic_folder
 from stages.index.collection import Collection, Records
 from stages.index.quality import precision, quality
 from stages.index.records import append, columns, lines, refuse_twice, restored
@@ -161,3 +164,30 @@ def test_mlflow_serves_the_folder(folder: Path) -> None:
     assert [metadata["Culture"] for metadata, _ in french] == ["french"] * 3
     assert nearest[0][0]["id"] == "work-0"
     assert nearest[0][1] == pytest.approx(1, abs=1e-6)
+
+
+def test_what_is_opened_while_it_is_replaced_is_of_one_generation(folder: Path, tmp_path: Path) -> None:
+    """A writer swaps two collections to and fro; each reader sees one of them whole."""
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    append(other / "metadata.jsonl", [b'{"id": "other"}\n'] * COUNT)
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.is_set():
+            for source in (other, folder.with_name("mine")):
+                with atomic_folder(folder) as scratch:
+                    shutil.copytree(source, scratch, dirs_exist_ok=True)
+
+    shutil.copytree(folder, folder.with_name("mine"))
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        seen = []
+        for _ in range(60):
+            one = Collection(folder)
+            seen.append({one.metadata(number)["id"] == "other" for number in (0, 59)})
+    finally:
+        ended.set()
+        writer.join()
+    assert all(len(ids) == 1 for ids in seen)

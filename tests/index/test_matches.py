@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from stages.index import matches
 from stages.index.conditional import ConditionalIndex
+from stages.index.conditional.where import among
 from stages.index.matches import batch, write_matches
-from stages.index.where import among
 from tests.index.oracle import KINDS, drawn, table
 
 Row = tuple[int, str, str, int, int, float]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.index.labels import Codes, Keep, Labels
-from stages.index.queries import Positions
-from stages.index.where import Among, Where
+from stages.index.conditional.labels import Codes, Keep, Labels
+from stages.index.conditional.queries import Positions
+from stages.index.conditional.where import Among, Where
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from stages.index.plan import FEW, Plan
-from stages.index.portions import portions
-from stages.index.queries import Positions, Vectors
-from stages.index.ranking import Ranking
+from stages.index.conditional.plan import FEW, Plan
+from stages.index.conditional.portions import portions
+from stages.index.conditional.queries import Positions, Vectors
+from stages.index.conditional.ranking import Ranking
 
 WIDTH = 8  # queries; a matrix product with fewer takes longer than with as many
 SCORES = 1 << 18  # scores at a time

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from stages.index.conditional import ConditionalIndex
-from stages.index.queries import Positions, Queries, Vectors, exact
-from stages.index.ranking import Neighbours
-from stages.index.rows import Runs
-from stages.index.write import Watch, quietly
+from stages.index.conditional.index import ConditionalIndex
+from stages.index.conditional.queries import Positions, Queries, Vectors, exact
+from stages.index.conditional.ranking import Neighbours
+from stages.index.conditional.rows import Runs
+from stages.index.conditional.write import Watch, quietly
 
 FILE = "faiss.index"
 LEARNT = 64  # rows for each list from which FAISS learns its centre

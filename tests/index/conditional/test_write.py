@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stages.index import write as writing
 from stages.index.conditional import ConditionalIndex
-from stages.index.where import among
+from stages.index.conditional import write as writing
+from stages.index.conditional.where import among
 from tests.index.oracle import drawn, table
 
 RNG = np.random.default_rng(0)

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.index import plan as planning
-from stages.index import ranking, scan
-from stages.index.conditional import ConditionalIndex
-from stages.index.plan import Costs
-from stages.index.where import UnknownColumn, UnknownLabel, among, where_of
+from stages.index.conditional import ConditionalIndex, ranking, scan
+from stages.index.conditional import plan as planning
+from stages.index.conditional.plan import Costs
+from stages.index.conditional.where import UnknownColumn, UnknownLabel, among, where_of
 from tests.conftest import ROOT
 from tests.index.oracle import KINDS, best, drawn, keeps, table, wheres
 
@@ -47,7 +46,7 @@ def test_equals_the_oracle_whatever_the_plan(data: st.DataObject) -> None:
     costs = data.draw(st.sampled_from(sorted(FORCED)))
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         if FORCED[costs]:
-            patch.setattr("stages.index.conditional.costs", lambda *_: FORCED[costs])
+            patch.setattr("stages.index.conditional.index.costs", lambda *_: FORCED[costs])
         small = data.draw(st.booleans())
         for module, name, value in (
             (scan, "SCORES", 64),
@@ -95,7 +94,7 @@ def test_near_ties_beyond_float32_are_told_apart(tmp_path: Path, dimension: int)
 
 
 def test_batches_answer_as_single_queries_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.index.conditional.BATCH", 7)
+    monkeypatch.setattr("stages.index.conditional.index.BATCH", 7)
     index = build(tmp_path, 300, 40)
     queries = drawn(np.random.default_rng(9), 30, 40, "plain")
     together = index.query(queries, 6)
@@ -217,7 +216,7 @@ def look(index: ConditionalIndex) -> tuple[str, int, float, int]:
 
 
 def test_a_missing_or_mixed_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.index.generation.PATIENCE", 0.05)
+    monkeypatch.setattr("stages.index.conditional.generation.PATIENCE", 0.05)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         ConditionalIndex.load(tmp_path / "nowhere")
     build(tmp_path)
@@ -230,7 +229,7 @@ def test_loading_reads_neither_vectors_nor_labels(tmp_path: Path, monkeypatch: p
     index = build(tmp_path)
     read: list[str] = []
     loads = json.loads
-    monkeypatch.setattr("stages.index.labels.json.loads", lambda text: read.append("labels") or loads(text))
+    monkeypatch.setattr("stages.index.conditional.labels.json.loads", lambda text: read.append("labels") or loads(text))
     mapped: list[str] = []
     memmap = np.memmap
     monkeypatch.setattr(np, "memmap", lambda file, *rest: mapped.append(Path(file.name).name) or memmap(file, *rest))
@@ -244,7 +243,7 @@ def test_loading_reads_neither_vectors_nor_labels(tmp_path: Path, monkeypatch: p
 def test_the_searching_half_is_light() -> None:
     heavy = "'faiss', 'pyarrow', 'rich', 'pandas', 'torch', 'stages.errors', 'stages.config'"
     loaded = f"print([name for name in [{heavy}] if name in sys.modules])"
-    program = f"import sys, stages.index.conditional, stages.index.approximate; {loaded}"
+    program = f"import sys, stages.index.conditional, stages.index.conditional.approximate; {loaded}"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.files import write_json
-from stages.index.generation import DESCRIPTION
-from stages.index.labels import Labels
-from stages.index.queries import Positions, Vectors
-from stages.index.rows import Rows
+from stages.index.conditional.generation import DESCRIPTION
+from stages.index.conditional.labels import Labels
+from stages.index.conditional.queries import Positions, Vectors
+from stages.index.conditional.rows import Rows
 
 VECTORS, IDS, CODES, BLOCKS = "vectors.npy", "ids.npy", "codes.npy", "blocks.npy"
 

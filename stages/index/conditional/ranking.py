@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from stages.index.queries import Positions, Queries, Scores, Vectors, exact
+from stages.index.conditional.queries import Positions, Queries, Scores, Vectors, exact
 
 PENDING = 1 << 18  # candidates kept before they are thinned out
 FIRST = 4096  # rows whose k-th best is the first floor

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.files import sha256_file, write_json
-from stages.index import labels
-from stages.index.generation import DESCRIPTION
-from stages.index.labels import Codes
-from stages.index.queries import Positions
-from stages.index.stored import BLOCKS, CODES, IDS, VECTORS
+from stages.index.conditional import labels
+from stages.index.conditional.generation import DESCRIPTION
+from stages.index.conditional.labels import Codes
+from stages.index.conditional.queries import Positions
+from stages.index.conditional.stored import BLOCKS, CODES, IDS, VECTORS
 
 PART = 32 << 20  # bytes of vectors in memory at a time
 HASHED = (IDS, CODES, BLOCKS, labels.FILE, labels.OFFSETS)

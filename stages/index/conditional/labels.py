@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from stages.index.where import Among, UnknownColumn, UnknownLabel
+from stages.index.conditional.where import Among, UnknownColumn, UnknownLabel
 from stages.nearest import nearest
 
 FILE, OFFSETS = "labels.jsonl", "labels.offsets.npy"

@@ -5,9 +5,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stages.index.approximate import ApproximateIndex, Measured, train
 from stages.index.conditional import ConditionalIndex
-from stages.index.where import among
+from stages.index.conditional.approximate import ApproximateIndex, Measured, train
+from stages.index.conditional.where import among
 from tests.index.oracle import keeps, table
 
 pytest.importorskip("faiss")

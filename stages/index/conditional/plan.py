@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.index.queries import Positions
-from stages.index.rows import Runs
+from stages.index.conditional.queries import Positions
+from stages.index.conditional.rows import Runs
 
 # Measured, in nanoseconds; only their ratios matter, and only to speed.
 BYTE = 0.025  # read in order

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from stages.index.plan import Plan
-from stages.index.queries import Positions
-from stages.index.rows import Runs
+from stages.index.conditional.plan import Plan
+from stages.index.conditional.queries import Positions
+from stages.index.conditional.rows import Runs
 
 
 @dataclass(frozen=True)

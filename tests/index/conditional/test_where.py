@@ -1,6 +1,6 @@
 import pytest
 
-from stages.index.where import among, where_of
+from stages.index.conditional.where import among, where_of
 
 DUTCH = among("Culture", ["Dutch"])
 PRINTS = among("Medium", ["prints", "drawings", "prints"])

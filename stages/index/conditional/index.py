@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.files import atomic_folder
-from stages.index.generation import consistent
-from stages.index.plan import costs, plan
-from stages.index.queries import Positions, Queries, Vectors
-from stages.index.ranking import Neighbours, Ranking
-from stages.index.rows import Runs
-from stages.index.scan import scan
-from stages.index.stored import Stored
-from stages.index.where import Where
-from stages.index.write import Matrix, Watch, quietly, write
+from stages.index.conditional.generation import consistent
+from stages.index.conditional.plan import costs, plan
+from stages.index.conditional.queries import Positions, Queries, Vectors
+from stages.index.conditional.ranking import Neighbours, Ranking
+from stages.index.conditional.rows import Runs
+from stages.index.conditional.scan import scan
+from stages.index.conditional.stored import Stored
+from stages.index.conditional.where import Where
+from stages.index.conditional.write import Matrix, Watch, quietly, write
 from stages.machine import cores
 
 BATCH = 256  # queries in one pass over the rows
