@@ -74,13 +74,13 @@ def index(folder: Path) -> None:
 
 def featuriser(folder: Path) -> None:
     """Write ResNet-50 up to its pooling as a package."""
+    from stages.package import cut
+    from stages.package.cut.source import POOL, Source
     from stages.package.onnx import export
-    from stages.train import lightning
-    from stages.train.source import POOL, Source
 
     source = Source("lightning", {"name": "resnet50"}, "none", POOL, [0.5] * 3, [0.2] * 3, SIZE, 0, [])
     folder.mkdir()
-    export(lightning.featuriser(source), SIZE, 20, folder / "model.onnx", "features")
+    export(cut.featuriser(source), SIZE, 20, folder / "model.onnx", "features")
     tensors = {"input": {"name": "pixels"}, "output": {"name": "features"}}
     write_json(folder / "model.json", {"name": "mosaic", "size": SIZE, "resize": "squash"} | tensors)
 

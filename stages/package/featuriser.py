@@ -8,10 +8,10 @@ import numpy as np
 from stages.console import console
 from stages.door import Job, door
 from stages.files import sha256_file, write_json
+from stages.package.cut.source import Source, of_model, of_network
 from stages.place import FEATURISER, MODEL, PREPARED
 from stages.preprocess.store import Images, Store
 from stages.registry import TRAINED
-from stages.train.source import Source, of_model, of_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,15 +24,15 @@ OUTPUT = "features"
 @door("featuriser", picks="index")
 def main(job: Job) -> None:
     """Write model.onnx, model.json and parity.json."""
+    from stages.package.cut import featuriser
     from stages.package.parity import refuse_drift
-    from stages.train.framework import framework
 
     config = job.index.features
     store = Store(job.place.read(PREPARED, job.index.dataset))
     source = of_index(job, store)
     images = some(store, config.parity_images)
     with job.place.write(FEATURISER, job.name) as folder:
-        network = framework(source.framework).featuriser(source)
+        network = featuriser(source)
         found = export(network, source, config.opset, images, folder / "model.onnx")
         refuse_drift(f"indexes.{job.name}.features.parity", {"onnx": found}, config.parity)
         write_json(folder / "parity.json", {"onnx": found.record})

@@ -9,7 +9,6 @@ from stages.preprocess.store import Images, Split, Store
 from stages.schema import Train
 from stages.train.history import Report, Trained
 from stages.train.model import Description, Probabilities, State, describe
-from stages.train.source import Source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,9 +47,6 @@ class Framework(Protocol):
 
     def portable(self, folder: Path, description: Description) -> "nn.Module":
         """Return a trained model as one PyTorch module, raw pixels to probabilities, ready for export."""
-
-    def featuriser(self, source: Source) -> "nn.Module":
-        """Return a network up to a layer as one PyTorch module, raw pixels to features, ready for export."""
 
 
 def framework(name: str) -> Framework:

@@ -8,9 +8,9 @@ from torch import nn
 
 from stages.errors import UserError
 from stages.index_schema import Features, Normalize
+from stages.package.cut.lightning import Featuriser, featuriser
+from stages.package.cut.source import Source, of_model, of_network
 from stages.package.onnx import ask, export
-from stages.train.lightning.cut import Featuriser, featuriser
-from stages.train.source import Source, of_model, of_network
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 RESNET = Source("lightning", {"name": "resnet50"}, "none", "pool", MEAN, STD, 64, 3, [])

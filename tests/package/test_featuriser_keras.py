@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 import numpy as np
 from stages.package import onnx
-from stages.train.framework import framework
-from stages.train.source import Source
+from stages.package.cut import featuriser
+from stages.package.cut.source import Source
 
 file = Path(sys.argv[1]) / "model.onnx"
 source = Source("keras", {"name": "keras_resnet50"}, "none", "pool", [], [], 64, 3, [])
-network = framework("keras").featuriser(source)
+network = featuriser(source)
 pixels = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3)).astype(np.uint8)
 onnx.export(network, 64, 20, file, "features")
 onnx.fusible(file)
@@ -34,7 +34,7 @@ expected = features / np.linalg.norm(features, axis=1, keepdims=True)
 assert found.shape == (5, 2048)
 assert np.abs(found - expected).max() < 1e-6, np.abs(found - expected).max()
 assert np.ptp(found, axis=0).max() > 1e-4, "pictures differ"
-middle = framework("keras").featuriser(Source("keras", source.network, "none", "conv3_block4_out", [], [], 64, 3, []))
+middle = featuriser(Source("keras", source.network, "none", "conv3_block4_out", [], [], 64, 3, []))
 assert tuple(middle.served.output_shape) == (None, 512)
 print("same")
 """
@@ -46,8 +46,8 @@ def test_it_gives_the_documented_features(tmp_path: Path) -> None:
 
 def test_weights_that_cannot_be_had_name_the_address_and_the_folder(tmp_path: Path) -> None:
     code = (
-        "from stages.train.framework import framework; from stages.train.source import Source;"
-        "framework('keras').featuriser(Source('keras', {'name': 'keras_resnet50'}, 'imagenet', 'pool',"
+        "from stages.package.cut import featuriser; from stages.package.cut.source import Source;"
+        "featuriser(Source('keras', {'name': 'keras_resnet50'}, 'imagenet', 'pool',"
         "[], [], 64, 3, []))"
     )
     nowhere = {"https_proxy": "http://127.0.0.1:9", "KERAS_HOME": str(tmp_path)}

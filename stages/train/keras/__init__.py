@@ -9,7 +9,6 @@ from stages.train.framework import Native, Tester, by_part
 from stages.train.history import Report, Trained
 from stages.train.keras import backend
 from stages.train.model import Description, State
-from stages.train.source import Source
 
 
 def prepare(config: Keras, store: Store, plugins: list[str]) -> Any:
@@ -64,15 +63,3 @@ def portable(folder: Path, description: Description) -> Any:
 
     with keras.device("cpu:0"):
         return Portable(model.served(model.restore(folder, description))).eval()
-
-
-def featuriser(source: Source) -> Any:
-    """Return a network up to a layer as one PyTorch module, ready for export."""
-    backend.choose("torch")
-    import keras
-
-    from stages.train.keras import cut
-    from stages.train.keras.portable import Portable
-
-    with keras.device("cpu:0"):
-        return Portable(cut.featuriser(source)).eval()

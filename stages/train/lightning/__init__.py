@@ -9,13 +9,11 @@ from stages.train.framework import Tester
 from stages.train.history import Report, Trained
 from stages.train.lightning.model import native, parameters, portable, state
 from stages.train.model import Description
-from stages.train.source import Source
 
 if TYPE_CHECKING:
-    from stages.train.lightning.cut import Featuriser
     from stages.train.lightning.fit import Prepared
 
-__all__ = ["featuriser", "native", "parameters", "portable", "prepare", "state", "tester", "train"]
+__all__ = ["native", "parameters", "portable", "prepare", "state", "tester", "train"]
 
 
 def prepare(config: Lightning, store: Store, plugins: list[str]) -> "Prepared":
@@ -37,10 +35,3 @@ def tester(folder: Path, description: Description, split: Split) -> Tester:
     from stages.train.lightning import answers
 
     return answers.tester(folder, description, split)
-
-
-def featuriser(source: Source) -> "Featuriser":
-    """Return a network up to a layer, ready for export."""
-    from stages.train.lightning import cut
-
-    return cut.featuriser(source)

@@ -1,15 +1,23 @@
 """A Keras network up to one of its layers, ready for export: raw pixels to features of unit length."""
 
+import random
 from types import ModuleType
 
 import keras
 from keras import layers
 
 from stages.errors import UserError, choose
+from stages.package.cut.source import POOL, Source
 from stages.registry import NETWORKS, load
 from stages.train.keras.model import restore
+from stages.train.keras.portable import Portable
 from stages.train.keras.weights import initialise
-from stages.train.source import POOL, Source
+
+
+def portable(source: Source) -> Portable:
+    """Return a network up to a layer as a PyTorch module."""
+    with keras.device("cpu:0"):
+        return Portable(featuriser(source)).eval()
 
 
 def featuriser(source: Source) -> keras.Model:
@@ -28,7 +36,7 @@ def filled(source: Source, module: ModuleType) -> keras.Model:
     """Return the network with its weights."""
     if source.folder is not None and source.description is not None:
         return restore(source.folder, source.description)
-    keras.utils.set_random_seed(source.seed)
+    random.seed(source.seed)  # an initialiser draws its seed from it; Keras' own function would import TensorFlow
     network: keras.Model = source.build()
     initialise(network, source.weights, module)
     return network

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from stages.errors import UserError, choose
+from stages.package.cut.source import POOL, Source
 from stages.registry import NETWORKS, load
 from stages.train.lightning.frozen import head_of
 from stages.train.lightning.model import Input, restore
 from stages.train.lightning.weights import initialise
-from stages.train.source import POOL, Source
 
 
 class Featuriser(nn.Module):
