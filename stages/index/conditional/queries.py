@@ -1,5 +1,7 @@
 """Queries made ready for a float32 scan, and how far its scores can be from the truth."""
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,12 +27,19 @@ class Queries:
 
 
 def exact(vectors: Vectors, positions: Positions, queries: Vectors, numbers: Positions) -> Scores:
-    """Return the inner product (float64) of each row with the query of that number, whatever is asked for beside it."""
+    """Return the inner product (float64) of each row with the query of that number, whatever is asked for beside it.
+
+    Quickest where the rows of a query stand together.
+    """
     scores = np.empty(len(positions))
-    for start in range(0, len(positions), GATHERED):
-        some = slice(start, start + GATHERED)
-        products = np.multiply(vectors[positions[some]], queries[numbers[some]], dtype=np.float64)
-        products.sum(axis=1, out=scores[some])
+    products = np.empty((GATHERED, queries.shape[1]))
+    turns = np.flatnonzero(np.diff(numbers)) + 1
+    for first, last in pairwise([0, *turns.tolist(), len(numbers)]):
+        for start in range(first, last, GATHERED):
+            some = slice(start, min(start + GATHERED, last))
+            part = products[: some.stop - start]
+            np.multiply(vectors[positions[some]], queries[numbers[start]], out=part, dtype=np.float64)
+            part.sum(axis=1, out=scores[some])
     return scores
 
 
