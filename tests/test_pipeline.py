@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -123,11 +124,17 @@ def ran(done: subprocess.CompletedProcess[str]) -> set[str]:
     return set(re.findall(r"Running stage '([^']+)'", done.stdout))
 
 
+def cpu_seconds() -> float:
+    """Return the CPU time of the processes that have ended here, whatever else the machine does."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_afterwards_there_is_nothing_to_do(built: Path) -> None:
-    start = time.monotonic()
+    start = cpu_seconds()
     done = run("dvc", "repro", cwd=built)
     assert ran(done) == set()
-    assert time.monotonic() - start < 10, "2.5 s on an idle machine"
+    assert cpu_seconds() - start < 5, "2.5 s on an idle machine"
     changed = run("git", "status", "--porcelain", cwd=built).stdout.split("\n")
     assert {line[3:] for line in changed if line} <= {"dvc.lock"}
 
@@ -188,9 +195,10 @@ def test_no_output_tells_when_or_where_it_was_made(built: Path) -> None:
 
 
 def test_running_everything_again_gives_equal_hashes(branch: Path) -> None:
+    """All but trainings, which are made again further down: killed and taken up, they end with equal files."""
     before = locked(branch)
     twins = ("@vgg19", "@resnet50", "@breeds", "@s3_csv", "@folder")  # what makes the others equal makes them
-    again = sorted(stage for stage in STAGES if not stage.endswith(twins))
+    again = sorted(stage for stage in STAGES if not stage.endswith(twins) and not stage.startswith("train@"))
     run("dvc", "repro", "--force", "--no-run-cache", "--single-item", *again, cwd=branch)
     assert locked(branch) == before
 
@@ -382,8 +390,9 @@ def test_from_bucket_to_bucket_and_no_secret_stays(bucket: str, branch: Path, mo
     home = bucket_address(bucket)
     upload_table(branch, home)
     to = f"models.resnet50.publish.to={home}/results"
-    words = ["-S", f"datasets.s3_csv.fetch.url={home}/images.csv", "-S", to, "package@resnet50", "evaluate@resnet50"]
-    said = [run("dvc", "exp", "run", *words, cwd=branch)]
+    values = (f"datasets.s3_csv.fetch.url={home}/images.csv", to, "models.resnet50.search.strategy=none")
+    words = [word for value in values for word in ("-S", value)]
+    said = [run("dvc", "exp", "run", *words, "package@resnet50", "evaluate@resnet50", cwd=branch)]
     said.append(run("dvc", "repro", "--single-item", "bento", cwd=branch))
     said.append(python("-m", "stages.publish", "model=resnet50", to, cwd=branch))
     files = S3FileSystem(endpoint_url=os.environ["AWS_ENDPOINT_URL"])
@@ -468,20 +477,25 @@ def test_a_keras_training_killed_by_sigkill_does_so_too(branch: Path) -> None:
     kill_and_go_on("xception", branch)
 
 
+def hashes(folder: Path) -> dict[str, str]:
+    """Return file name → SHA-256 of the files in a folder."""
+    return {file.name: sha256_file(file) for file in folder.iterdir()}
+
+
 def kill_and_go_on(model: str, branch: Path) -> None:
-    """Kill a training once it has left a checkpoint, and start it again."""
-    weights = branch / "artifacts" / "models" / model / "weights.safetensors"
-    expected = sha256_file(weights)
+    """Kill a training once it has left a checkpoint, and start it again: every file is as the unbroken one left it."""
+    trained = branch / "artifacts" / "models" / model
+    expected = hashes(trained)
     command = [sys.executable, "-m", "stages.train", "--config-name", "repro", f"model={model}"]
-    shutil.rmtree(weights.parent)
+    shutil.rmtree(trained)
     killed = subprocess.Popen(command, cwd=branch, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True)
     while not list((branch / ".checkpoints").glob("*/last.*[!l]")) and killed.poll() is None:
         time.sleep(0.02)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
-    assert not weights.exists()
+    assert not trained.exists()
     run(*command, cwd=branch)
-    assert sha256_file(weights) == expected
+    assert hashes(trained) == expected
     assert not list((branch / ".checkpoints").iterdir())
     assert not list((branch / "artifacts" / "models").glob(".*"))
     found = runs(branch, model)
