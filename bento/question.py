@@ -1,8 +1,10 @@
 """What is asked of /similar: query string, JSON, form or raw picture, read into one question."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -14,6 +16,8 @@ from bento.tensors import Malformed
 
 USUAL = 10
 LONGEST = 1000  # characters of a value
+MOST = 500  # names with a value
+HALF = re.compile("[\ud800-\udfff]")  # what JSON can say and UTF-8 cannot
 NOT, IS = "not.", "is."
 WORDS = ("url", "id", "n", "query")
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
@@ -55,11 +59,11 @@ async def read(request: Request, most: int) -> Question:
     kind = request.headers.get("content-type", "").lower()
     body = b"" if kind.startswith(FORMS[0]) else await request.body()
     if kind.startswith("application/json") or body.lstrip()[:1] == b"{":
-        return asked([*pairs, *of_json(body)], most)
+        return asked(chain(pairs, of_json(body)), most)
     if not kind.startswith(FORMS) or not (body.isascii() and b"\0" not in body):
         return asked(pairs, most, body)  # curl --data-binary calls a picture a form, too
     picture, file = b"", ""
-    async with request.form(max_files=8, max_fields=500) as form:
+    async with request.form(max_files=8, max_fields=MOST) as form:
         for name, value in form.multi_items():
             if not isinstance(value, UploadFile):
                 pairs.append((name, value))
@@ -72,7 +76,9 @@ def asked(pairs: Iterable[Pair], most: int, picture: bytes = b"", file: str = ""
     """Return the question of named values; every name that is not a word of the protocol is a column's."""
     words: dict[str, str] = {}
     kept, excluded, anywhere = list[Pair](), list[Pair](), list[str]()
-    for name, value in pairs:
+    for count, (name, value) in enumerate(pairs, 1):
+        if count > MOST:
+            raise Malformed(f"more than {MOST} names and values")
         if len(value) > LONGEST and name != "url":
             raise Malformed(f"{name[:100]}: longer than {LONGEST} characters")
         if name in ("url", "id", "n"):
@@ -98,8 +104,8 @@ def number(text: str, most: int) -> int:
     return int(text)
 
 
-def of_json(body: bytes) -> list[Pair]:
-    """Return the named values of a JSON object; `query` may be an object of its own, column → label or labels."""
+def of_json(body: bytes) -> Iterator[Pair]:
+    """Yield the named values of a JSON object; `query` may be an object of its own, column → label or labels."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -108,12 +114,15 @@ def of_json(body: bytes) -> list[Pair]:
         raise Malformed('the body: send an object, {"url": …, "n": 10, "query": "prints"}')
     query = content.pop("query", None)
     inner = {f"{IS}{name}": value for name, value in query.items()} if isinstance(query, dict) else {"query": query}
-    return [pair for name, value in {**content, **inner}.items() for pair in pairs_of(name, value)]
+    for name, value in {**content, **inner}.items():
+        yield from pairs_of(name, value)
 
 
 def pairs_of(name: str, value: Any) -> list[Pair]:
     """Return a value of JSON, or each of a list."""
     items = value if isinstance(value, list) else [] if value is None else [value]
+    if any(HALF.search(text) for text in (name, *items) if isinstance(text, str)):
+        raise Malformed("the body: half of a character (a lone surrogate); send whole ones")
     whole = name in ("id", "n")
     if not all(isinstance(item, str) or (whole and type(item) is int) for item in items):
         shown = "a string or a whole number" if whole else "a string or a list of strings"
