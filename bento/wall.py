@@ -17,6 +17,7 @@ from stages.preprocess.decode import decode
 
 SHOWN = 24  # artworks at first, and how many more each time
 LISTED = 100  # labels of a column that are offered; the largest, and those chosen
+LINKED = 20  # conditions that no facet shows, and that can be taken away one by one
 SEEN = 320  # pixels of the picture that was looked at
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff")
 
@@ -104,18 +105,29 @@ class Wall:
         return Facet(column, word(column), labels, len(ordered) - len(shown))
 
     def others(self) -> list[tuple[str, str, str, str]]:
-        """Return the conditions that no facet shows: their words in an address, in a sentence, and what is left."""
-        found = []
+        """Return the conditions that no facet shows: their words in an address, in a sentence, and what is left.
+
+        What is left is an address; it is empty beyond the first few: each is as long as all conditions together.
+        """
+        found: list[tuple[str, str, str, str]] = []
+        shown = set(map(word, self.collection.blocks))
+        words = [(pair, urlencode([pair])) for pair in pairs(self.question)]
         for name, label in pairs(Question(choice=self.choice)):
-            if name not in map(word, self.collection.blocks):
+            if name not in shown:
                 said = f"not {name.removeprefix(NOT)}" if name.startswith(NOT) else name.removeprefix(IS)
-                found.append((name, label, f"{said}: {label}", self.address(choice=without(self.choice, name, label))))
+                rest = "&".join(part for pair, part in words if pair != (name, label))
+                left = addressed(self.gallery.name, rest) if len(found) < LINKED else ""
+                found.append((name, label, f"{said}: {label}", left))
         return found
 
 
 def address(index: str, asked: Question) -> str:
     """Return the address of a question about an index."""
-    words = urlencode(list(pairs(asked)))
+    return addressed(index, urlencode(list(pairs(asked))))
+
+
+def addressed(index: str, words: str) -> str:
+    """Return the address of an index, with a query string where there is one."""
     return f"/similar/{quote(index, safe='')}{'?' if words else ''}{words}"
 
 
@@ -131,15 +143,6 @@ def pairs(asked: Question) -> list[Pair]:
 def word(column: str) -> str:
     """Return a column's name in an address."""
     return f"{IS}{column}" if column in WORDS or column.startswith((NOT, IS)) else column
-
-
-def without(choice: Choice, name: str, label: str) -> Choice:
-    """Return a choice without one of its conditions."""
-    return Choice(
-        tuple(pair for pair in choice.kept if (word(pair[0]), pair[1]) != (name, label)),
-        tuple(pair for pair in choice.excluded if (f"{NOT}{pair[0]}", pair[1]) != (name, label)),
-        tuple(one for one in choice.anywhere if ("query", one) != (name, label)),
-    )
 
 
 def seen(picture: bytes, max_pixels: int) -> Hung:

@@ -153,6 +153,19 @@ def test_errors_are_a_sentence(path: str, status: int, sentence: str, client: Te
         assert 'id="choose"' in answer.text
 
 
+def test_a_filter_is_taken_away_by_its_link(client: TestClient) -> None:
+    page = client.get(f"{WHERE}?id=m44&n=3&not.title=Piece+%3C1%3E&museum=east").text
+    assert f'href="{WHERE}?id=m44&amp;Museum=East&amp;n=3"' in page
+    assert f'href="{WHERE}?id=m44&amp;not.Title=Piece+%3C1%3E&amp;n=3"' in page
+
+
+def test_a_page_grows_with_its_filters_not_with_their_square(client: TestClient) -> None:
+    page = client.get(f"{WHERE}?id=m44&{'&'.join(f'column{n}=x' for n in range(499))}")
+    assert page.status_code == 400
+    assert page.text.count('<input type="hidden" name="column') == 499
+    assert len(page.content) < 400_000
+
+
 def test_a_bad_picture_is_a_sentence(client: TestClient) -> None:
     for content, status, sentence in (
         (b"only text", 415, "“a.jpg” is not a picture that can be read here."),
