@@ -80,7 +80,7 @@ class Wall:
         known, thumb = self.collection.metadata(row), self.collection.thumbnail(row)
         heading, *others = (known[column] for column in self.collection.show)
         href = self.address(id=known[self.collection.about["id_column"]], url="", n=None)
-        src = f"/similar/{quote(self.gallery.name, safe='')}/thumbs/{row}?v={Asset(thumb, 'image/jpeg').tag}"
+        src = f"/similar/{quote(self.gallery.name, safe='')}/thumb?v={Asset(thumb, 'image/jpeg').tag}&row={row}"
         width, height = Image.open(io.BytesIO(thumb), formats=["JPEG"]).size
         return Hung(src, width, height, heading or "Untitled", [line for line in others if line], href, score)
 

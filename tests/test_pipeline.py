@@ -693,7 +693,7 @@ def test_similar_artworks_are_found(target: str, built: Path, tmp_path: Path) ->
         assert len(found["results"]) == 2
         nothing = curl(f"{address}/similar?culture=atlantean&id=100000", cwd=tmp_path)
         assert "Culture: unknown label 'atlantean'" in nothing["error"]
-        refused = curl(f"{address}/similar?url={address}/similar/mosaic/thumbs/0", cwd=tmp_path)
+        refused = curl(f"{address}/similar?url={address}/similar/mosaic/thumb?row=0", cwd=tmp_path)
         assert refused["error"].startswith("url:")
 
 

@@ -61,7 +61,7 @@ def test_the_page_shows_what_json_says(client: TestClient) -> None:
 
 
 def test_every_answer_is_guarded_and_a_page_is_not_stored_where_it_was_sent_to(client: TestClient) -> None:
-    for path in (WHERE, f"{WHERE}?id=m4", f"{WHERE}?id=nobody", f"{WHERE}/thumbs/1", "/similar/other", "/similar"):
+    for path in (WHERE, f"{WHERE}?id=m4", f"{WHERE}?id=nobody", f"{WHERE}/thumb?row=1", "/similar/other", "/similar"):
         for accept in (BROWSER, {"Accept": "*/*"}):
             answer = client.get(path, headers=accept)
             assert answer.headers["Content-Security-Policy"] == POLICY
@@ -77,7 +77,8 @@ def test_what_a_page_loads_is_its_own_and_kept(client: TestClient) -> None:
     page = client.get(f"{WHERE}?id=m4").text
     loaded = re.findall(r'(?:src|href)="([^"?]*\?v=[^"]+)"', page)
     assert len(set(loaded)) == 1 + 2 + 2 + 25, "an icon, two styles, two scripts, the artwork and 24 others"
-    for address in set(loaded):
+    assert len({address.partition("?")[0] for address in loaded}) == 1 + 2 + 2 + 1, "metrics are kept for every path"
+    for address in map(html.unescape, set(loaded)):
         answer = client.get(address)
         assert answer.status_code == 200
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable", address

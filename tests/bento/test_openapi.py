@@ -25,7 +25,7 @@ def test_what_can_be_searched_is_described(desk: Desk) -> None:
     with in_process(desk) as client:
         found = client.get("/openapi/similar.json").json()
         assert client.get("/openapi/v2.json").json()["info"]["title"] == "Open Inference Protocol"
-    assert set(found["paths"]) == {"/similar/{index}", "/similar/{index}/thumbs/{row}"}
+    assert set(found["paths"]) == {"/similar/{index}", "/similar/{index}/thumb"}
     for path in found["paths"].values():
         assert path["parameters"][0]["schema"] == {"type": "string", "enum": ["mosaic"]}
 

@@ -222,7 +222,8 @@ def test_a_filter_is_checked_before_anything_is_fetched(
 
 def test_what_is_not_there_is_named(client: TestClient) -> None:
     assert client.get("/similar/other?id=m1").json() == {"error": "Index not found: other. There are: mosaic"}
-    for path in (f"{WHERE}/thumbs/45", f"{WHERE}/thumbs/x", f"{WHERE}/thumbs/-1", f"{WHERE}/nowhere", "/similar/"):
+    thumbs = [f"{WHERE}/thumb?row={row}" for row in (45, "x", "-1", "", "9" * 5000)]
+    for path in (*thumbs, f"{WHERE}/nowhere", "/similar/"):
         found = client.get(path)
         assert (found.status_code, list(found.json())) == (404, ["error"]), path
     assert client.delete(WHERE).status_code == 405
@@ -242,7 +243,7 @@ def test_without_a_name_the_only_index_answers(index: Path, client: TestClient) 
 
 
 def test_a_thumbnail_is_the_collections(client: TestClient, desk: Desk) -> None:
-    found = client.get(f"{WHERE}/thumbs/3")
+    found = client.get(f"{WHERE}/thumb?row=3")
     assert found.content == desk.galleries["mosaic"].collection.thumbnail(3)
     assert (found.headers["Content-Type"], found.headers["Cache-Control"]) == ("image/jpeg", "no-cache")
 
