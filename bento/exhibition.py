@@ -29,7 +29,7 @@ async def show(request: Request, gallery: Gallery) -> Response:
     if asked.whole:
         shown = await answered(at, gallery, asked, partial(matches, gallery, asked, at.settings.max_pixels), SHOWN)
     else:
-        shown = await at.run(partial(collection, gallery, asked))
+        shown = await at.run(partial(collection, gallery, asked, min(SHOWN, at.settings.max_results)))
     return rendered(request, gallery, shown)
 
 
@@ -49,10 +49,10 @@ def matches(gallery: Gallery, asked: Question, max_pixels: int, found: Found) ->
     return shown | {"subject": wall.artwork(found.row), "details": wall.details(found.row), "own": True}
 
 
-def collection(gallery: Gallery, asked: Question) -> dict[str, Any]:
+def collection(gallery: Gallery, asked: Question, usual: int) -> dict[str, Any]:
     """Return what the page shows before anything is asked: a spread of what the filters keep."""
     wall = Wall(gallery, asked)
-    return {"wall": wall, "kept": gallery.kept(asked.choice), "hung": wall.spread(asked.n or SHOWN), "subject": None}
+    return {"wall": wall, "kept": gallery.kept(asked.choice), "hung": wall.spread(asked.n or usual), "subject": None}
 
 
 def rendered(

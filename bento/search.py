@@ -30,7 +30,8 @@ async def answered(at: Desk, gallery: Gallery, asked: Question, shown: Callable[
     if asked.url:
         await at.run(partial(gallery.kept, asked.choice))
         picture = await at.remote.fetch(asked.url)
-    return await at.run(lambda: shown(search(gallery, asked, picture, asked.n or usual)))
+    n = asked.n or min(usual, at.settings.max_results)
+    return await at.run(lambda: shown(search(gallery, asked, picture, n)))
 
 
 def search(gallery: Gallery, asked: Question, picture: bytes, n: int) -> Found:

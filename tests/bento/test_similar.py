@@ -161,6 +161,14 @@ def test_n_is_answered_and_bounded(client: TestClient) -> None:
     assert len(rows(client.post(f"{WHERE}?n=20&culture=dutch&museum=east", content=PICTURE))) < 20
 
 
+def test_no_more_are_answered_than_allowed_where_n_is_not_said(index: Path) -> None:
+    with in_process(Desk(replace(SETTINGS, max_results=4), index, [], [index])) as client:
+        assert len(rows(client.get(f"{WHERE}?id=m1"))) == 4
+        for words in ("", "?id=m1"):
+            page = client.get(f"{WHERE}{words}", headers={"Accept": "text/html"}).text
+            assert page.count('class="plate"') == 4
+
+
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({}, 400, "no picture: say url= or id=, or send one"),
     ({"params": {"id": "m1", "url": "http://a.example/"}}, 400, "url and id: say one of them"),
