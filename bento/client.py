@@ -7,6 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -64,7 +65,7 @@ def similar(arguments: argparse.Namespace) -> Any:
     pairs += [(f"is.{column}", label) for column, label in map(halves, arguments.where)]
     pairs += [(f"not.{column}", label) for column, label in map(halves, arguments.without)]
     path = f"/similar/{quote(arguments.index, safe='')}" if arguments.index else "/similar"
-    if Path(arguments.what).is_file():
+    if is_file(arguments.what):
         return call(arguments.server, f"{path}?{urlencode(pairs)}", contents(arguments.what))
     name = "url" if "://" in arguments.what else "id"
     return call(arguments.server, f"{path}?{urlencode([*pairs, (name, arguments.what)])}")
@@ -84,6 +85,14 @@ def halves(text: str) -> tuple[str, str]:
     return column, label
 
 
+def is_file(what: str) -> bool:
+    """Tell whether there is such a file; what is too long for a name is none."""
+    try:
+        return Path(what).is_file()
+    except OSError:
+        return False
+
+
 def contents(image: str) -> bytes:
     """Return a file's bytes."""
     try:
@@ -101,7 +110,7 @@ def call(server: str, path: str, body: bytes | None = None) -> Any:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         raise Refused(said(error)) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         why = getattr(error, "reason", error)
         raise Refused(f"{server}: no service of Bestiary answers ({why}); `make serve` starts one") from error
 
@@ -153,8 +162,8 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """Return a text in a line of that width."""
-    line = " ".join(text.split())
+    """Return a text in a line of that width, without what a terminal would obey."""
+    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
     return (line if len(line) <= width else f"{line[: width - 1]}…").ljust(width)
 
 

@@ -79,6 +79,7 @@ def test_a_model_says_what_it_sees(
     ("words", "expected"),
     [
         (["similar", "nobody"], "id: 'nobody' is none of the 30 pictures of mosaic"),
+        (["similar", "x" * 300], "id: 'xxx"),
         (["similar", "m1", "--culture", "dutsch"], "Culture: unknown label 'dutsch'; did you mean Dutch?"),
         (["similar", "m1", "--where", "Museum"], "Museum: say COLUMN=LABEL"),
         (["similar", "m1", "--n", "0"], "n: '0' is not a whole number from 1 to 100"),
@@ -98,12 +99,13 @@ def test_no_service_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         port = free.getsockname()[1]
     found = said(capsys, "similar", "m1", "--server", f"http://127.0.0.1:{port}", status=1)
     assert f"http://127.0.0.1:{port}: no service of Bestiary answers" in found
-    assert "no service" in said(capsys, "similar", "m1", "--server", "nonsense", status=1)
+    for address in ("nonsense", "http://localhost:3x0"):
+        assert "no service" in said(capsys, "similar", "m1", "--server", address, status=1)
 
 
 def test_a_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "30")
-    assert table(["a", "b", "c"], [["1", "x" * 50, "z" * 50], ["2", "y\ny", "z"]]).splitlines() == [
+    assert table(["a", "b", "c"], [["1", "x" * 50, "z" * 50], ["2", "y\n\x1by", "z"]]).splitlines() == [
         "a  b",
         f"1  {'x' * 26}…",
         "2  y y",
