@@ -1,6 +1,7 @@
 """Where the pictures of a table lie: on web servers, in buckets, on this disk, in the archive that holds the table."""
 
 import re
+import stat
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -168,11 +169,16 @@ def read(reader: Reader, source: Source, largest: int) -> bytes:
             content = reader.read(source)
             refuse_large(len(content), largest)
             return content
-        refuse_large(source.stat().st_size, largest)
+        state = source.stat()
+        if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
+            raise Unreadable("a device or a pipe, no file")
+        refuse_large(state.st_size, largest)
         return source.read_bytes()
     except FileNotFoundError:
         raise Unreadable("no such file") from None
     except OSError as error:
         raise Unreadable(error.strerror or "cannot be read") from error
+    except ValueError as error:  # NUL, or what this system cannot write in a name
+        raise Unreadable(f"no path of a file ({error})") from error
     except UserError as error:
         raise Unreadable(str(error)) from error

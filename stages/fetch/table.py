@@ -127,7 +127,9 @@ def parsed(table: str, number: int, line: str) -> dict[str, Any]:
     """Return the object that a line is."""
     try:
         values = json.loads(line)
-    except ValueError as error:
+        if "\\u" in line:
+            json.dumps(values, ensure_ascii=False).encode()  # half of a surrogate pair can be said, but not written
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{table}, row {number}: no JSON ({error})") from error
     if not isinstance(values, dict):
         raise UserError(f"{table}, row {number}: a {type(values).__name__}; each line must be an object")

@@ -269,6 +269,8 @@ def test_where_nothing_came_it_is_an_error(desk: Museum, tmp_path: Path) -> None
         ("a.jsonl", '{"id": 1, "Thumbnail_Url": "x"}\n[1]\n', "a.jsonl, row 2: a list; each line must be an object"),
         ("a.jsonl", '{"id": 1, "Thumbnail_Url": "x"}\n\n{"id\n', "a.jsonl, row 3: no JSON"),
         ("a.jsonl", b'{"id": "\xff"}\n', "a.jsonl: not in UTF-8"),
+        ("a.jsonl", '{"id": "1", "Thumbnail_Url": "\\ud800"}\n', "a.jsonl, row 1: no JSON ('utf-8' codec"),
+        ("a.jsonl", '{"id": ' + "[" * 100_000, "a.jsonl, row 1: no JSON"),
         ("a.tsv", b"id\tThumbnail_Url\n\xff\t\n", "a.tsv, after row 0: not in UTF-8"),
         ("a.tsv.gz", b"\x1f\x8b\x08\x00half", "a.tsv.gz: damaged, or only a part of it"),
         ("a.txt", "id\tThumbnail_Url\n", "a.txt: neither a table (.csv, .tsv, .tab, .jsonl, .ndjson, .gz of these)"),
@@ -321,6 +323,7 @@ def test_pictures_on_this_disk_are_found(tmp_path: Path) -> None:
         "relative": "art/near.jpg", "project": "file:here.jpg", "quoted": "file:with%20space.jpg",
         "absolute": str(far), "url": f"file://{far}", "short": f"file:{far}", "up": "../here.jpg",
         "none": "art/none.jpg", "folder": "art", "page": "page.jpg", "huge": "huge.jpg",
+        "device": "file:/dev/zero", "nul": "a\0b.jpg",
     }  # fmt: skip
     table = written(tmp_path / "shelf/a.tsv", [(name, "", place, "") for name, place in places.items()])
     folder = collect(table, max_mb=1)
@@ -332,6 +335,8 @@ def test_pictures_on_this_disk_are_found(tmp_path: Path) -> None:
     reasons = failed(folder)
     assert reasons["none"] == "no such file"
     assert reasons["folder"] == "Is a directory"
+    assert reasons["device"] == "a device or a pipe, no file"
+    assert reasons["nul"].startswith("no path of a file")
     assert "no picture" in reasons["page"]
     assert reasons["huge"] == "larger than 1 MB"
     assert not any(str(tmp_path) in reason for reason in reasons.values())
