@@ -1,6 +1,7 @@
 """One file off a web server: within a size and a time, its name given, its wish to be asked later heard."""
 
 import math
+import re
 import socket
 import threading
 import time
@@ -21,6 +22,7 @@ from stages.fetch.limits import CONNECT, READ, Damaged, Limits, meaning, refuse_
 AGENT = "Bestiary (pipeline for image models; fetches what a published table names)"
 LATER = 30.0  # seconds: a server that wishes to be asked later than that is asked then
 HOPS = 5
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)  # may hold a password or a signature
 MALFORMED = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -106,7 +108,7 @@ def said() -> Iterator[None]:
     try:
         yield
     except MALFORMED as error:
-        raise UserError(first_line(error)) from error
+        raise UserError(ADDRESS.sub("…", first_line(error))) from error
     except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise Damaged("timed out") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:

@@ -193,6 +193,13 @@ def test_a_picture_that_does_not_come_is_listed_with_the_reason(how: str, desk: 
     assert desk.asked[f"/{how}/1.jpg"] == ASKED.get(how, 1)
 
 
+def test_a_reason_holds_no_secret(desk: Museum, tmp_path: Path) -> None:
+    address = "http://me:hunter2@127.0.0.1:99999/2.jpg?sig=abc"
+    folder = collect(written(tmp_path / "a.tsv", [("1", "", f"{desk.url}/ok/1.jpg", ""), ("2", "", address, "")]))
+    assert failed(folder)["2"] == "Failed to parse: …"
+    assert "hunter2" not in (folder / "failed.csv").read_text()
+
+
 @pytest.mark.parametrize("how", ["once", "reset", "busy", "moved"])
 def test_a_passing_fault_is_asked_again(how: str, desk: Museum, tmp_path: Path) -> None:
     folder = collect(written(tmp_path / "a.tsv", [("1", "", f"{desk.url}/{how}/1.jpg", "")]))
