@@ -31,7 +31,7 @@ class Gallery:
         self.collection, self.featuriser = consistent(
             folder, lambda: (Collection(folder, threads), Network(folder / FEATURISER, threads, max_pixels))
         )
-        self.name = self.collection.name
+        self.name = folder.name
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -62,6 +62,6 @@ class Gallery:
         return [Match(row, score) for row, score in pairs if row != but][:n]
 
     def spread(self, n: int, choice: Choice) -> list[int]:
-        """Return n rows that lie evenly in what a choice keeps, in the order of its blocks."""
+        """Return n rows that lie evenly in what a choice keeps, in ascending order."""
         rows = self.collection.index.ids(self.vocabulary.where(choice))
         return list(dict.fromkeys(rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int)].tolist()))

@@ -2,6 +2,7 @@
 
 import html
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -112,6 +113,14 @@ def test_only_the_largest_labels_are_offered_and_the_chosen_one(tmp_path: Path) 
     assert offered[-1] == ("c99", " checked")
     assert len(offered) == 101
     assert "and 29 rarer" in page
+
+
+def test_a_folder_that_was_renamed_is_served_under_its_new_name(index: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(index, tmp_path / "second"))
+    with in_process(Desk(SETTINGS, copy, [], [copy])) as client:
+        page = client.get("/similar/second", headers=BROWSER).text
+        links = [html.unescape(link) for link in re.findall(r'(?:href|src|action)="(/similar/[^"#]*)', page)]
+        assert {client.get(link, headers=BROWSER).status_code for link in links} == {200}
 
 
 def test_a_form_without_a_picture_becomes_an_address(client: TestClient) -> None:
