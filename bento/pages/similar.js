@@ -39,10 +39,11 @@ async function go(address, name, kept = false) {
 
 // Takes over what the server says of the form: which filters are set, and which artwork is meant.
 function shown(page) {
-  for (const theirs of page.querySelectorAll("#choose input:not([type=file])")) {
-    const ours = document.getElementById(theirs.id);
-    if (ours?.type === "checkbox") ours.checked = theirs.checked;
-    else if (ours && ours !== document.activeElement) ours.value = theirs.value;
+  for (const ours of choose.querySelectorAll("input[id]:not([type=file])")) {
+    const theirs = page.getElementById(ours.id);
+    // A rare label is only offered where it is chosen: theirs may lack it, or have another in its place.
+    if (ours.type === "checkbox") ours.checked = theirs?.value === ours.value && theirs.checked;
+    else if (theirs && ours !== document.activeElement) ours.value = theirs.value;
   }
   for (const place of ["others", ...[...page.querySelectorAll("summary span")].map(span => span.id)]) {
     const [theirs, ours] = [page, document].map(one => one.getElementById(place));

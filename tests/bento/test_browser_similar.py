@@ -154,6 +154,21 @@ def test_cultures_and_media_are_chosen_from_what_exists(visit: Visit) -> None:
     assert query(page) == {"id": ["m4"]}
 
 
+def test_a_rare_label_stays_no_longer_than_it_is_chosen(browser: Browser, tmp_path: Path) -> None:
+    """It is offered only where it is chosen, so the page without it says nothing of it."""
+    things = artworks(150)
+    for number, (row, _) in enumerate(things):
+        row["Culture"] = f"c{number}" if number > 20 else "often"
+    desk = Desk(replace(settings(), threads=1), tmp_path, [], [collection(tmp_path / "mosaic", things)])
+    with listening(desk) as address, visits(browser, f"http://{address}") as open_page:
+        page = open_page(f"{WHERE}?culture=c99")
+        page.get_by_role("link", name="Without any filter").click()
+        expect(page.locator("#chosen-0")).to_have_text("any")
+        choose(page, "Culture", "often")
+        expect(page.locator("#chosen-0")).to_have_text("often")
+        assert query(page) == {"Culture": ["often"]}
+
+
 def test_a_chosen_file_is_compared_and_stays_while_filters_change(visit: Visit) -> None:
     page = visit()
     with page.expect_file_chooser() as chooser:
