@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
+from urllib.parse import urlsplit
 
 from stages.console import progress
 from stages.errors import UserError, first_line
@@ -38,9 +39,9 @@ class Wanted:
 
     @property
     def server(self) -> str | None:
-        """The web server that is asked; a store, which is built for many requests, is none."""
-        scheme, name = split(self.bucket)
-        return name.partition("/")[0] if scheme in ("http", "https") else None
+        """The web server that is asked, however it is spelled; a store, which is built for many requests, is none."""
+        scheme, _ = split(self.bucket)
+        return urlsplit(self.bucket).hostname if scheme in ("http", "https") else None
 
 
 @dataclass(frozen=True)

@@ -291,3 +291,9 @@ def test_what_cannot_be_a_bucket_is_said_at_once(name: str, says: str, filled: l
     with pytest.raises(UserError, match=says):
         fetch_all([replace(filled[0], bucket=name, key="0.jpg")], 1)
     assert time.monotonic() - start < 5
+
+
+def test_a_server_is_one_however_it_is_spelled() -> None:
+    spelled = ("http://a.example", "https://A.example/folder", "http://me@a.example", "http://a.example:80")
+    assert {objects.Wanted(bucket, "k", Path("k"), "row 2").server for bucket in spelled} == {"a.example"}
+    assert objects.Wanted("s3://a.example", "k", Path("k"), "row 2").server is None
