@@ -1,6 +1,7 @@
 """What must hold between the values of the tree, beyond each one's type; the first that does not is a UserError."""
 
 import math
+import re
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -10,6 +11,8 @@ from stages.ranges import check_ranges
 from stages.registry import LAYOUT, NETWORKS, TRAINED, check_options, modules
 from stages.schema import Model, Train, Tree
 from stages.space import searched, varied
+
+HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s/@:#?\[\]]+)(:\d{1,5})?")
 
 
 def check(tree: Tree) -> None:
@@ -161,6 +164,13 @@ def check_featuriser(where: str, features: Features, tree: Tree) -> None:
     choose(f"{where}.network", features.network, known)
 
 
+def check_hosts(tree: Tree) -> None:
+    """Raise a UserError for a host that pictures may be fetched from and that is none."""
+    for host in tree.bento.url_hosts:
+        if not HOST.fullmatch(host):
+            raise UserError(f"bento.url_hosts: {host!r} is not allowed; say host or host:port, without http://")
+
+
 CHECKS = (
     check_splits,
     check_pictures,
@@ -172,4 +182,5 @@ CHECKS = (
     check_searches,
     check_targets,
     check_indexes,
+    check_hosts,
 )

@@ -57,6 +57,7 @@ WRONG = [
     ("indexes.mosaic.show=[]", "indexes.mosaic.show: empty; name the column that is a picture's heading"),
     ("indexes.mosaic.mode=aproximate", "indexes.mosaic.mode: 'aproximate' is not allowed; did you mean approximate?"),
     ("indexes.mosaic.matchs.best=1", "indexes.mosaic.matchs: unknown key; did you mean matches?"),
+    ("bento.url_hosts=[http://museum.example]", "'http://museum.example' is not allowed; say host or host:port"),
     ("plugins=[no_such_module]", "plugins: no module named 'no_such_module'"),
 ]
 

@@ -5,6 +5,7 @@ What cannot be had is dropped, and listed with its reason.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -32,6 +33,7 @@ EXPECTED = "a table (TSV, CSV, JSON lines) with a column of ids and one of addre
 COLUMNS = ("id", "Title", "Artist", "Thumbnail_Url", "Image_Url", "Culture", "Classification", "Museum")
 DRAWN = "data/cache/drawn/{}"
 FIRST = 100_001  # the id of the first drawn artwork
+LOGIN = re.compile(r"^(\w+://)[^/?#@]*@")
 ARCHIVE, FAILED = "images.zip", "failed.csv"
 
 
@@ -51,10 +53,10 @@ def entry(raw: Path, index: dict[str, int], row: dict[str, Any], label: str | No
 
 
 def metadata(raw: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield path and values, by column, of every picture of the archive at `raw`."""
+    """Yield path and values, by column, of every picture of the archive at `raw`; addresses without a login in them."""
     for row in rows(raw):
         if "member" in row:
-            yield row["member"], row["values"]
+            yield row["member"], {column: LOGIN.sub(r"\1", value) for column, value in row["values"].items()}
 
 
 def rows(raw: Path) -> Iterator[dict[str, Any]]:

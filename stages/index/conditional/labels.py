@@ -13,6 +13,7 @@ from stages.index.conditional.where import Among, UnknownColumn, UnknownLabel
 from stages.nearest import nearest
 
 FILE, OFFSETS = "labels.jsonl", "labels.offsets.npy"
+NEAREST = 3  # labels that an unknown one may have meant
 COMPARED = 500  # labels on either side of an unknown one that are compared with it
 
 Codes = npt.NDArray[np.int32]
@@ -63,7 +64,7 @@ class Labels(Mapping[str, list[str]]):
             place = bisect_left(known, label)
             if place == len(known) or known[place] != label:
                 near = known if len(known) <= 2 * COMPARED else known[max(0, place - COMPARED) : place + COMPARED]
-                raise UnknownLabel(f"{condition.column}: unknown label {label!r}{nearest(label, near)}")
+                raise UnknownLabel(f"{condition.column}: unknown label {label!r}{nearest(label, near, NEAREST)}")
             table[place] = True
         return table
 
