@@ -12,7 +12,7 @@ def test_a_bento_holds_files_where_dvc_put_links(package: Path, tmp_path: Path) 
     linked.mkdir(parents=True)
     for name in ("model.onnx", "model.json"):
         (linked / name).symlink_to(package / "base_cnn" / name)
-    lay_out(tmp_path / "context", linked.parent, ["base_cnn"], SimpleNamespace(tree=tree()))  # type: ignore[arg-type]
+    lay_out(tmp_path / "context", {"base_cnn": linked}, SimpleNamespace(tree=tree()))  # type: ignore[arg-type]
     for name in ("model.onnx", "model.json"):
         laid = tmp_path / "context" / "artifacts" / "packages" / "base_cnn" / name
         assert not laid.is_symlink()
