@@ -47,8 +47,9 @@ def opened(folder: Path, threads: int) -> tuple[ConditionalIndex, Records, Recor
 class Collection:
     """What can be searched: read-only, shared by threads; it stays readable when the folder is replaced."""
 
-    def __init__(self, folder: Path, threads: int = 0) -> None:
-        self.index, self._records, self._thumbs = consistent(folder, lambda: opened(folder, threads))
+    def __init__(self, folder: Path | str, threads: int = 0) -> None:
+        place = Path(folder)
+        self.index, self._records, self._thumbs = consistent(place, lambda: opened(place, threads))
         self.about: dict[str, Any] = self.index.stored.about
         self.name: str = self.about["name"]
         self.columns: list[str] = self.about["columns"]
