@@ -159,8 +159,10 @@ def test_mlflow_serves_the_folder(folder: Path) -> None:
     asked = pandas.DataFrame([
         {"image": file.getvalue(), "n": 3, "where": json.dumps({"Culture": ["french"]})},
         {"image": file.getvalue(), "n": 1, "where": None},
+        {"image": file.getvalue(), "where": {"Culture": ["french"]}},
     ])  # fmt: skip
-    french, nearest = _load_pyfunc(str(folder)).predict(asked)
+    french, nearest, ten = _load_pyfunc(str(folder)).predict(asked)
+    assert [metadata["Culture"] for metadata, _ in ten] == ["french"] * 10
     assert [metadata["Culture"] for metadata, _ in french] == ["french"] * 3
     assert nearest[0][0]["id"] == "work-0"
     assert nearest[0][1] == pytest.approx(1, abs=1e-6)
