@@ -144,6 +144,14 @@ def test_thumbnails_undo_the_resize(resize: str, size: tuple[int, int], shape: t
     assert restored(Image.new("RGB", (96, 96)), np.array(size), resize, 200).size == shape
 
 
+def test_more_lists_than_pictures_are_refused_before_any_work(tmp_path: Path) -> None:
+    config = tree().indexes["mosaic"]
+    many = replace(config, mode="approximate", approximate=replace(config.approximate, lists=COUNT + 1))
+    with pytest.raises(UserError, match=r"indexes\.mosaic\.approximate\.lists: 61 for 60 pictures; say fewer"):
+        gallery(tmp_path, many)
+    assert not list((tmp_path / "mosaic").iterdir())
+
+
 def test_a_missing_column_or_a_name_twice_is_refused() -> None:
     table = pa.table({"id": ["1", "1"], "Title": ["a", "b"]})
     with pytest.raises(UserError, match="no metadata column Culture; there is id, Title"):
