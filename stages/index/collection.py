@@ -20,6 +20,8 @@ class Records:
 
     def __init__(self, file: Path) -> None:
         self._offsets = np.load(offsets_of(file), mmap_mode="r")
+        if self._offsets[-1] != file.stat().st_size:
+            raise ValueError(f"{file}: {file.stat().st_size} bytes, {offsets_of(file).name} says {self._offsets[-1]}")
         self._bytes: npt.NDArray[np.uint8] = (
             np.memmap(file, np.uint8, "r") if file.stat().st_size else np.empty(0, np.uint8)
         )

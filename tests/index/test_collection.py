@@ -69,6 +69,14 @@ def test_facets_count_the_labels_of_the_blocks(mosaic: Collection) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["vectors.npy", "ids.npy", "codes.npy", "thumbs.bin", "metadata.jsonl"])
+def test_a_file_cut_short_is_named(folder: Path, name: str) -> None:
+    with (folder / name).open("rb+") as file:
+        file.truncate((folder / name).stat().st_size // 2)
+    with pytest.raises(ValueError, match=name.replace(".", r"\.")):
+        Collection(folder)
+
+
 def test_it_stays_readable_when_its_folder_is_replaced(folder: Path) -> None:
     old = Collection(folder)
     before = [(old.metadata(number), old.thumbnail(number)) for number in range(COUNT)]
