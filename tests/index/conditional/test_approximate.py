@@ -87,6 +87,12 @@ def test_a_copy_answers_alike_and_another_index_is_refused(built: tuple[Path, Me
         ApproximateIndex.load(tmp_path / "other")
 
 
+def test_what_faiss_does_not_find_is_no_row(built: tuple[Path, Measured]) -> None:
+    index = ApproximateIndex.load(built[0])
+    best = index._best(index.stored.vectors[-1:], np.array([[0, 1, 2, -1]]), 3)
+    assert sorted(best.ids[0]) == sorted(index.stored.ids[:3])
+
+
 class Device:
     """A GPU's index as FAISS makes it: one search at a time, 2,048 neighbours at most."""
 
