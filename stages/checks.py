@@ -161,6 +161,10 @@ def check_featuriser(where: str, features: Features, tree: Tree) -> None:
             raise UserError(f"{where}.code: {features.code!r}; with weights: trained say {where}.code={expected}")
         return
     known = {name for kind in NETWORKS.values() for name in modules(kind, tree.plugins)}
+    if features.network in tree.models and features.network not in known:
+        raise UserError(
+            f"{where}.network: {features.network} is one of models, not a network; say {where}.weights=trained"
+        )
     choose(f"{where}.network", features.network, known)
 
 

@@ -12,7 +12,7 @@ class Normalize:
     """Pixels / 255, minus mean, divided by std, per RGB channel."""
 
     mean: list[float] = key(length=3)
-    std: list[float] = key(length=3)
+    std: list[float] = key(length=3, above=0)
 
 
 @dataclass

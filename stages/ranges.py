@@ -29,5 +29,5 @@ def check_value(where: str, value: Any, allowed: Any) -> None:
         raise UserError(f"{where}: {value} is of length {len(value)}; it must be {allowed['length']}")
     for limit, words, holds in (("least", "at least", ge), ("most", "at most", le), ("above", "above", gt)):
         bound = allowed[limit]
-        if bound is not None and not holds(value, bound):
+        if bound is not None and not all(holds(one, bound) for one in (value if isinstance(value, list) else [value])):
             raise UserError(f"{where}: {value} is out of range; it must be {words} {bound}")

@@ -49,6 +49,8 @@ WRONG = [
     ("bento.queue=0", "bento.queue: 0 is out of range"),
     ("indexes.mosaic.dataset=artwork", "indexes.mosaic.dataset: unknown name 'artwork'; did you mean artworks?"),
     ("indexes.mosaic.features.network=keras_resnet", "features.network: unknown name 'keras_resnet'; did you mean"),
+    ("indexes.mosaic.features.network=breeds", "breeds is one of models, not a network; say indexes.mosaic.features.w"),
+    ("indexes.mosaic.features.normalize.std=[1,0,1]", "std: [1.0, 0.0, 1.0] is out of range; it must be above 0"),
     (
         "indexes.mosaic.features.weights=trained",
         "features.network: unknown name 'keras_resnet50'; did you mean resnet50?",

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from stages.package.bento import CODE_FILES
 from tests.conftest import ROOT
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -69,6 +70,11 @@ def test_a_plot_or_a_new_network_retrains_nothing() -> None:
     assert not any(re.search("evaluate|curves", dep) for name in ("train", "package") for dep in STAGES[name]["deps"])
     assert not any(dep in ("stages", "stages/train", "stages/train/networks") for dep in STAGES["train"]["deps"])
     assert not any(dep == "bento" for name in ("train", "evaluate", "package") for dep in STAGES[name]["deps"])
+
+
+def test_a_bento_depends_on_the_code_that_travels_in_it() -> None:
+    code = [name for name in CODE_FILES if not name.endswith("__init__.py")]
+    assert set(code) <= set(STAGES["bento"]["deps"])
 
 
 def test_no_output_is_uncached_or_kept_between_runs() -> None:

@@ -1,11 +1,14 @@
 """What README tells people to type, checked against what there is; test_pipeline.py runs the most of it."""
 
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stages.config import compose, typed
 from tests.conftest import ROOT, run
+from tests.gallery import gallery
 
 README = (ROOT / "README.md").read_text()
 LISTED = re.findall(r"`((?:dvc|python|make|bentoml) [^`]*)`", README)
@@ -56,6 +59,18 @@ def test_the_layout_names_what_exists() -> None:
     for name in (*folders, "MLproject", "dvc.yaml", "dvc.lock", "params.yaml"):
         assert name in README
         assert (ROOT / name).exists()
+
+
+def test_the_search_in_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (program,) = (block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "Collection" in block)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    indexes = tmp_path / "artifacts" / "indexes"
+    indexes.mkdir(parents=True)
+    gallery(indexes)
+    known: dict[str, Any] = {}
+    exec(program.replace("chinese", "egyptian"), known)
+    assert len(known["found"].ids[0]) == 5
 
 
 def test_make_help_says_what_there_is() -> None:

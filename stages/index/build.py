@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.console import track
+from stages.errors import UserError
 from stages.files import fingerprint
 from stages.index.collection import FEATURISER, Collection
 from stages.index.conditional import ConditionalIndex
@@ -49,6 +50,7 @@ def build(name: str, config: Index, pictures: Source, featuriser: Path, folder: 
     everything = pictures.everything
     table = columns(everything.metadata, {*config.blocks, *config.show, config.id_column}, config.dataset)
     refuse_twice(table[config.id_column], config.id_column)
+    refuse_lists(name, config, len(everything))
     network = Network(featuriser)
     made_of = fingerprint([network.contract["sha256"], pictures.fingerprint, asdict(config)])
     about = described(name, config, table) | {"fingerprint": made_of}
@@ -61,6 +63,13 @@ def build(name: str, config: Index, pictures: Source, featuriser: Path, folder: 
     for file in NETWORK:
         shutil.copyfile(featuriser / file, folder / FEATURISER / file)
     return Built(Collection(folder), measured)
+
+
+def refuse_lists(name: str, config: Index, pictures: int) -> None:
+    """Raise a UserError where FAISS is to sort pictures into more lists than there are pictures."""
+    lists = config.approximate.lists
+    if config.mode == "approximate" and lists > pictures:
+        raise UserError(f"indexes.{name}.approximate.lists: {lists} for {pictures} pictures; say fewer, or 0 (4 √N)")
 
 
 def approximated(index: ConditionalIndex, config: Index) -> Measured:

@@ -20,6 +20,8 @@ class Records:
 
     def __init__(self, file: Path) -> None:
         self._offsets = np.load(offsets_of(file), mmap_mode="r")
+        if self._offsets[-1] != file.stat().st_size:
+            raise ValueError(f"{file}: {file.stat().st_size} bytes, {offsets_of(file).name} says {self._offsets[-1]}")
         self._bytes: npt.NDArray[np.uint8] = (
             np.memmap(file, np.uint8, "r") if file.stat().st_size else np.empty(0, np.uint8)
         )
@@ -47,8 +49,9 @@ def opened(folder: Path, threads: int) -> tuple[ConditionalIndex, Records, Recor
 class Collection:
     """What can be searched: read-only, shared by threads; it stays readable when the folder is replaced."""
 
-    def __init__(self, folder: Path, threads: int = 0) -> None:
-        self.index, self._records, self._thumbs = consistent(folder, lambda: opened(folder, threads))
+    def __init__(self, folder: Path | str, threads: int = 0) -> None:
+        place = Path(folder)
+        self.index, self._records, self._thumbs = consistent(place, lambda: opened(place, threads))
         self.about: dict[str, Any] = self.index.stored.about
         self.name: str = self.about["name"]
         self.columns: list[str] = self.about["columns"]

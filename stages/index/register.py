@@ -5,6 +5,7 @@ from typing import Any
 
 from stages.config import CODE
 from stages.console import console
+from stages.index.conditional.approximate import FILE as APPROXIMATE
 from stages.package.register import CHAMPION, DRAWN, champion
 from stages.tracking import Run
 
@@ -33,6 +34,11 @@ def known(client: Any, name: str, fingerprint: str) -> bool:
     return any(found.tags.get("index") == fingerprint for found in client.search_model_versions(f"name = '{name}'"))
 
 
+def required(folder: Path) -> list[str]:
+    """Return what reading an index needs."""
+    return ["numpy>=2", "onnxruntime", "pandas", "pillow", *(["faiss-cpu"] if (folder / APPROXIMATE).exists() else [])]
+
+
 def log(run: Run, name: str, folder: Path) -> str:
     """Log the folder with the code that reads it; return the new version."""
     import mlflow.pyfunc
@@ -44,6 +50,6 @@ def log(run: Run, name: str, folder: Path) -> str:
             loader_module="stages.index.served",
             data_path=str(folder),
             code_paths=[str(CODE / "stages")],
-            pip_requirements=["numpy", "onnxruntime", "pandas", "pillow"],
+            pip_requirements=required(folder),
         )
     return str(logged.registered_model_version)

@@ -18,7 +18,7 @@ DEFAULT = 10
 
 
 class Similar:
-    """Answers rows of `image` (a picture's bytes) and, where given, `n` and `where` (JSON: column → labels)."""
+    """Answers rows of `image` (a picture's bytes) and, where given, `n` and `where` (column → labels, JSON or not)."""
 
     def __init__(self, folder: Path) -> None:
         self.collection = Collection(folder)
@@ -30,11 +30,16 @@ class Similar:
 
     def _found(self, row: Mapping[Hashable, Any]) -> list[list[Any]]:
         vector = self.featuriser.run(self.featuriser.decode(row["image"])[np.newaxis])
-        choice = row.get("where")
-        where = where_of(json.loads(choice)) if isinstance(choice, str) else None
-        found = self.collection.index.query(vector, int(row.get("n", DEFAULT)), where)
+        count, choice = (given(row.get(name)) for name in ("n", "where"))
+        where = where_of(json.loads(choice) if isinstance(choice, str) else choice or {})
+        found = self.collection.index.query(vector, DEFAULT if count is None else int(count), where)
         pairs = zip(found.ids[0].tolist(), found.scores[0].tolist(), strict=True)
         return [[self.collection.metadata(number), score] for number, score in pairs]
+
+
+def given(value: Any) -> Any:
+    """Return a cell's value, None where a frame has none there."""
+    return None if value is None or value != value else value  # NaN
 
 
 def _load_pyfunc(path: str) -> Similar:  # the name that MLflow calls

@@ -7,7 +7,7 @@ machine into bento.yaml and README.md; those are taken out, so equal inputs give
 import os
 import shutil
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from stages.place import INDEX, PACKAGE
 REQUIREMENTS = (
     "bentoml", "httpcore", "jinja2", "numpy", "onnxruntime", "pillow", "python-multipart", "pyyaml", "starlette",
 )  # fmt: skip
-APPROXIMATE = "faiss-cpu"  # what an approximate index asks for beside
 CODE_FILES = (
     "stages/__init__.py", "stages/files.py", "stages/machine.py", "stages/nearest.py", "stages/runtime.py",
     "stages/preprocess/__init__.py", "stages/preprocess/decode.py", "stages/index/__init__.py",
@@ -90,7 +89,8 @@ def only(names: tuple[str, ...]) -> Callable[[str, list[str]], list[str]]:
 def required(served: list[Path]) -> list[str]:
     """Return what a Bento of these packages and indexes installs, each in the version that is installed here."""
     approximate = any((folder / "faiss.index").exists() for folder in served)
-    return [f"{package}=={version(package)}" for package in (*REQUIREMENTS, *([APPROXIMATE] if approximate else []))]
+    beside = packages_distributions()["faiss"][:1] if approximate else []  # faiss-cpu, or a build for GPUs
+    return [f"{package}=={version(package)}" for package in (*REQUIREMENTS, *beside)]
 
 
 def build(context: Path, name: str, packages: list[str], folder: Path) -> None:

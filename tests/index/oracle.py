@@ -68,9 +68,10 @@ def drawn(rng: np.random.Generator, rows: int, dimension: int, kind: str) -> npt
         vectors = vectors[rng.integers(0, max(1, rows // 4), rows)]
     if kind == "equal":
         vectors[:] = vectors[0]
-    if kind in ("tiny", "huge", "subnormal"):
-        vectors *= {"tiny": 1e-30, "huge": 1e30, "subnormal": 1e-41}[kind]
+    if kind in SCALES:
+        vectors *= SCALES[kind]
     return vectors.astype(np.float32)
 
 
-KINDS = ("plain", "integers", "duplicates", "equal", "tiny", "huge", "subnormal")
+SCALES = {"tiny": 1e-30, "huge": 1e30, "largest": 6e37, "subnormal": 1e-41}
+KINDS = ("plain", "integers", "duplicates", "equal", *SCALES)

@@ -69,6 +69,14 @@ def test_facets_count_the_labels_of_the_blocks(mosaic: Collection) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["vectors.npy", "ids.npy", "codes.npy", "thumbs.bin", "metadata.jsonl"])
+def test_a_file_cut_short_is_named(folder: Path, name: str) -> None:
+    with (folder / name).open("rb+") as file:
+        file.truncate((folder / name).stat().st_size // 2)
+    with pytest.raises(ValueError, match=name.replace(".", r"\.")):
+        Collection(folder)
+
+
 def test_it_stays_readable_when_its_folder_is_replaced(folder: Path) -> None:
     old = Collection(folder)
     before = [(old.metadata(number), old.thumbnail(number)) for number in range(COUNT)]
@@ -144,6 +152,14 @@ def test_thumbnails_undo_the_resize(resize: str, size: tuple[int, int], shape: t
     assert restored(Image.new("RGB", (96, 96)), np.array(size), resize, 200).size == shape
 
 
+def test_more_lists_than_pictures_are_refused_before_any_work(tmp_path: Path) -> None:
+    config = tree().indexes["mosaic"]
+    many = replace(config, mode="approximate", approximate=replace(config.approximate, lists=COUNT + 1))
+    with pytest.raises(UserError, match=r"indexes\.mosaic\.approximate\.lists: 61 for 60 pictures; say fewer"):
+        gallery(tmp_path, many)
+    assert not list((tmp_path / "mosaic").iterdir())
+
+
 def test_a_missing_column_or_a_name_twice_is_refused() -> None:
     table = pa.table({"id": ["1", "1"], "Title": ["a", "b"]})
     with pytest.raises(UserError, match="no metadata column Culture; there is id, Title"):
@@ -159,8 +175,10 @@ def test_mlflow_serves_the_folder(folder: Path) -> None:
     asked = pandas.DataFrame([
         {"image": file.getvalue(), "n": 3, "where": json.dumps({"Culture": ["french"]})},
         {"image": file.getvalue(), "n": 1, "where": None},
+        {"image": file.getvalue(), "where": {"Culture": ["french"]}},
     ])  # fmt: skip
-    french, nearest = _load_pyfunc(str(folder)).predict(asked)
+    french, nearest, ten = _load_pyfunc(str(folder)).predict(asked)
+    assert [metadata["Culture"] for metadata, _ in ten] == ["french"] * 10
     assert [metadata["Culture"] for metadata, _ in french] == ["french"] * 3
     assert nearest[0][0]["id"] == "work-0"
     assert nearest[0][1] == pytest.approx(1, abs=1e-6)

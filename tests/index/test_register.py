@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from stages.index.register import register
+from stages.index.register import register, required
 from stages.tracking import Run, client
 from tests.gallery import artworks, gallery
 
@@ -38,6 +38,12 @@ def test_it_is_registered_once_and_answers_from_the_registry(run: Run, tmp_path:
     folder = Path(mlflow.artifacts.download_artifacts("models:/mosaic@champion"))
     assert not [file for file in folder.rglob("*") if file.suffix in (".pkl", ".pickle")]
     assert {file.name for file in (tmp_path / "mosaic").iterdir()} <= {file.name for file in folder.rglob("*")}
+
+
+def test_an_approximate_index_asks_for_its_library(tmp_path: Path) -> None:
+    assert "faiss-cpu" not in required(tmp_path)
+    (tmp_path / "faiss.index").touch()
+    assert "faiss-cpu" in required(tmp_path)
 
 
 def test_drawn_pictures_do_not_follow_others(run: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import mmap
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ FILE = "faiss.index"
 LEARNT = 64  # rows for each list from which FAISS learns its centre
 ADDED = 8192  # rows at a time
 MORE = 16  # rows beyond k whose order float64 may still change
+GPU_MOST = 2048  # neighbours that FAISS finds on a GPU
 SEED = 6
 
 
@@ -40,6 +42,7 @@ class ApproximateIndex(ConditionalIndex):
         self._lists = faiss.read_index(str(folder / FILE), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
         if self._lists.ntotal != len(self) or self._lists.d != self.dimension:
             raise ValueError(f"{folder / FILE}: {self._lists.ntotal} x {self._lists.d}, of another index")
+        self._alone = Lock()  # FAISS's GPU indexes take one search at a time
         self._gpu = faiss.index_cpu_to_all_gpus(self._lists) if faiss.get_num_gpus() else None
 
     def _write(self, folder: Path) -> None:
@@ -65,8 +68,9 @@ class ApproximateIndex(ConditionalIndex):
     def _found(self, queries: Vectors, k: int, kept: Runs, probes: int) -> Positions:
         """Return the positions (Q x k) that FAISS finds, -1 where it finds fewer; its GPU search knows no filters."""
         faiss = library()
-        if self._gpu is not None and kept.count == len(self):
-            return np.asarray(self._gpu.search(queries, k)[1])
+        if self._gpu is not None and kept.count == len(self) and k <= GPU_MOST:
+            with self._alone:
+                return np.asarray(self._gpu.search(queries, k)[1])
         selector = None if kept.count == len(self) else faiss.IDSelectorBitmap(bitmap(kept, len(self)))
         chosen = faiss.SearchParametersIVF(nprobe=probes, sel=selector)
         return np.asarray(self._lists.search(queries, k, params=chosen)[1])

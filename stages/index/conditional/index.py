@@ -35,7 +35,7 @@ class ConditionalIndex:
 
     @staticmethod
     def build(
-        folder: Path,
+        folder: Path | str,
         vectors: Matrix,
         columns: Mapping[str, Sequence[str]],
         blocks: Sequence[str],
@@ -47,17 +47,18 @@ class ConditionalIndex:
         `columns` are the labels of the rows (N strings each), `blocks` the columns that rows are sorted by, `about`
         more keys for index.json. Raise ValueError naming the row whose vector is not finite.
         """
-        write(folder, vectors, columns, blocks, about or {}, watch)
+        write(Path(folder), vectors, columns, blocks, about or {}, watch)
         return ConditionalIndex.load(folder)
 
     @classmethod
-    def load(cls, folder: Path, threads: int = 0) -> "ConditionalIndex":
+    def load(cls, folder: Path | str, threads: int = 0) -> "ConditionalIndex":
         """Open an index, memory-mapped; 0 threads are one for each core. Raise FileNotFoundError or ValueError."""
-        return consistent(folder, lambda: cls(folder, threads))
+        place = Path(folder)
+        return consistent(place, lambda: cls(place, threads))
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Copy the index to another folder, atomically."""
-        with atomic_folder(folder) as scratch:
+        with atomic_folder(Path(folder)) as scratch:
             self._write(scratch)
 
     def __len__(self) -> int:

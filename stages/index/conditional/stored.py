@@ -1,6 +1,8 @@
 """An index folder, opened: what searches read, memory-mapped."""
 
 import json
+import math
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,7 +49,10 @@ def mapped(file: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     with file.open("rb") as opened:  # once: np.load would open it a second time, when it may be another
         np.lib.format.read_magic(opened)
         found, fortran, dtype = np.lib.format.read_array_header_1_0(opened)
+        begin = opened.tell()
         if found != shape:
             raise ValueError(f"{file}: shape {found}, {DESCRIPTION} says {shape}")
+        if opened.seek(0, os.SEEK_END) < begin + dtype.itemsize * math.prod(shape):
+            raise ValueError(f"{file}: cut short; make the index again")
         order: Literal["F", "C"] = "F" if fortran else "C"
-        return np.asarray(np.memmap(opened, dtype, "r", opened.tell(), shape, order))
+        return np.asarray(np.memmap(opened, dtype, "r", begin, shape, order))

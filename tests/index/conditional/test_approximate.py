@@ -1,5 +1,8 @@
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +85,41 @@ def test_a_copy_answers_alike_and_another_index_is_refused(built: tuple[Path, Me
     (tmp_path / "other" / "faiss.index").write_bytes((built[0] / "faiss.index").read_bytes())
     with pytest.raises(ValueError, match=r"faiss\.index: 6000 x 16, of another index"):
         ApproximateIndex.load(tmp_path / "other")
+
+
+def test_what_faiss_does_not_find_is_no_row(built: tuple[Path, Measured]) -> None:
+    index = ApproximateIndex.load(built[0])
+    best = index._best(index.stored.vectors[-1:], np.array([[0, 1, 2, -1]]), 3)
+    assert sorted(best.ids[0]) == sorted(index.stored.ids[:3])
+
+
+class Device:
+    """A GPU's index as FAISS makes it: one search at a time, 2,048 neighbours at most."""
+
+    def __init__(self, lists: Any) -> None:
+        self._lists, self._busy, self.searches = lists, False, 0
+
+    def search(self, queries: npt.NDArray[np.float32], k: int) -> Any:
+        assert not self._busy
+        assert k <= 2048
+        self._busy = True
+        time.sleep(0.005)
+        self.searches += 1
+        self._busy = False
+        return self._lists.search(queries, k)
+
+
+def test_a_gpu_is_asked_once_at_a_time_and_for_what_it_can(built: tuple[Path, Measured]) -> None:
+    index = ApproximateIndex.load(built[0])
+    queries = clustered(6, 8)
+    expected = index.query(queries, 10).ids
+    device = Device(index._lists)
+    index._gpu = device
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda query: index.query(query, 10).ids[0].tolist(), queries))
+    assert found == expected.tolist()
+    assert device.searches == len(queries)
+    assert index.query(queries, 2100).ids.shape == (8, 2100)
 
 
 def test_keys_are_obeyed_and_small_indexes_work(tmp_path: Path) -> None:
