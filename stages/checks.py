@@ -12,6 +12,7 @@ from stages.registry import LAYOUT, NETWORKS, TRAINED, check_options, modules
 from stages.schema import Model, Train, Tree
 from stages.space import searched, varied
 
+EVERYTHING = "bestiary"  # the service of all models and indexes
 HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s/@:#?\[\]]+)(:\d{1,5})?")
 
 
@@ -141,8 +142,8 @@ def check_indexes(tree: Tree) -> None:
     """Raise a UserError for an index of what does not exist, or whose name, blocks or columns are not its own."""
     for name, index in tree.indexes.items():
         where = f"indexes.{name}"
-        if name in tree.models:
-            raise UserError(f"{where}: a model has this name; services and reports need each its own: rename one")
+        if name in (*tree.models, EVERYTHING):
+            raise UserError(f"{where}: taken, by a model or by the service of all; rename it")
         choose(f"{where}.dataset", index.dataset, tree.datasets)
         check_featuriser(f"{where}.features", index.features, tree)
         if not index.show:

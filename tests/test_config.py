@@ -101,7 +101,7 @@ def test_a_trained_featuriser_says_what_it_is_made_of() -> None:
 
 def test_an_index_has_a_name_of_its_own() -> None:
     tree = typed(compose())
-    with pytest.raises(UserError, match=r"indexes\.breeds: a model has this name"):
+    with pytest.raises(UserError, match=r"indexes\.breeds: taken, by a model"):
         check(replace(tree, indexes={"breeds": tree.indexes["mosaic"]}))
 
 

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
-from urllib.parse import urlsplit
 
 from stages.console import progress
 from stages.errors import UserError, first_line
@@ -40,8 +39,11 @@ class Wanted:
     @property
     def server(self) -> str | None:
         """The web server that is asked, however it is spelled; a store, which is built for many requests, is none."""
-        scheme, _ = split(self.bucket)
-        return urlsplit(self.bucket).hostname if scheme in ("http", "https") else None
+        scheme, name = split(self.bucket)
+        if scheme not in ("http", "https"):
+            return None
+        host, colon, port = name.partition("/")[0].rpartition("@")[2].lower().rpartition(":")
+        return host if colon and port in ("80", "443") else f"{host}{colon}{port}"
 
 
 @dataclass(frozen=True)

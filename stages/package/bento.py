@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from stages.checks import EVERYTHING
 from stages.config import CODE
 from stages.console import console
 from stages.door import Job, door
@@ -30,7 +31,6 @@ CODE_FILES = (
     "stages/index/collection.py", "stages/index/conditional",
 )  # fmt: skip
 NEVER = "1970-01-01T00:00:00+00:00"
-EVERYTHING = "bestiary"
 PACKAGED = ("model.onnx", "model.json", "examples")  # the rest of a package is for other servers
 NOT_SERVED = ("matches.parquet",)
 

@@ -78,7 +78,7 @@ def contract(job: Job, source: Source, store: Store, file: Path) -> dict[str, An
         "name": job.name,
         "dataset": job.index.dataset,
         "network": source.name,
-        "weights": source.weights,
+        "weights": source.weights.rpartition("/")[2],
         "layer": source.layer,
         "size": store.size,
         "resize": store.report["resize"],

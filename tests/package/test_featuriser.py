@@ -78,3 +78,17 @@ def test_a_trained_model_featurises_what_it_was_trained_on(trained: Path) -> Non
 def test_a_trained_model_refuses_pictures_of_another_size(trained: Path) -> None:
     with pytest.raises(UserError, match=r"base_cnn was trained on pictures of 48 pixels.*kaggle\.preprocess\.size=48"):
         of_model(replace(FEATURES, weights="trained"), trained, 64, "kaggle")
+
+
+def test_a_layer_that_is_called_several_times_is_refused() -> None:
+    with pytest.raises(UserError, match=r"layer4\.2\.relu is called 3 times; name the layer that holds it, layer4\.2"):
+        featuriser(replace(RESNET, layer="layer4.2.relu"))
+
+
+def test_weights_that_fill_a_part_only_are_refused(tmp_path: Path) -> None:
+    state = RESNET.build().state_dict()
+    torch.save({name: tensor for name, tensor in state.items() if not name.startswith("fc.")}, tmp_path / "whole.pth")
+    featuriser(replace(RESNET, weights=str(tmp_path / "whole.pth")))
+    torch.save({name: tensor for name, tensor in state.items() if "layer4" not in name}, tmp_path / "part.pth")
+    with pytest.raises(UserError, match=r"leaves 10 tensors of resnet50 at random, layer4\.0\.conv1\.weight"):
+        featuriser(replace(RESNET, weights=str(tmp_path / "part.pth")))

@@ -98,6 +98,11 @@ class ConditionalIndex:
         """Return how many rows a filter keeps."""
         return self.stored.rows.kept(where).count
 
+    def values(self, column: str) -> list[str]:
+        """Return every row's label in a column, by id; raise UnknownColumn."""
+        known, codes = self.labels[column], self.stored.rows.codes(column)
+        return [known[code] for code in codes[self._positions].tolist()]
+
     def ids(self, where: Where | None = None) -> Positions:
         """Return the ids of the rows that a filter keeps (int64), ascending."""
         return np.sort(self.stored.ids[self.stored.rows.kept(where).positions()])

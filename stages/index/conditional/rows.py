@@ -74,6 +74,10 @@ class Rows:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
+    def codes(self, column: str) -> Codes:
+        """Return the number of every row's label in a column; raise UnknownColumn."""
+        return self._codes[:, self._labels.number(column)]
+
     def kept(self, where: Where | None) -> Runs:
         """Return the rows that a filter keeps, adjacent runs merged; raise UnknownColumn or UnknownLabel."""
         if where is None:

@@ -1,10 +1,11 @@
 """A PyTorch network up to one of its layers, ready for export: raw pixels to features of unit length."""
 
+import re
 from types import ModuleType
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.feature_extraction import create_feature_extractor
+from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from stages.errors import UserError, choose
 from stages.package.cut.source import POOL, Source
@@ -36,9 +37,18 @@ def featuriser(source: Source) -> Featuriser:
     layer = headless(network, module) if source.layer == POOL else source.layer
     choose("features.layer", layer, [name for name, _ in network.named_modules() if name])
     try:
+        refuse_reused(network, layer)
         return Featuriser(network, layer, Input(source.mean, source.std)).eval()
     except (ValueError, torch.fx.proxy.TraceError) as error:
         raise UserError(f"features.layer: {source.name} cannot be cut at {layer} ({error})") from error
+
+
+def refuse_reused(network: nn.Module, layer: str) -> None:
+    """Raise a UserError for a layer that a network calls several times: its output is not one."""
+    calls = [name for name in get_graph_node_names(network)[1] if re.fullmatch(rf"{re.escape(layer)}(_\d+)?", name)]
+    if len(calls) > 1:
+        above = layer.rpartition(".")[0]
+        raise UserError(f"features.layer: {layer} is called {len(calls)} times; name the layer that holds it, {above}")
 
 
 def filled(source: Source, module: ModuleType) -> nn.Module:
@@ -47,8 +57,27 @@ def filled(source: Source, module: ModuleType) -> nn.Module:
         return restore(source.folder, source.description)
     torch.manual_seed(source.seed)
     network: nn.Module = source.build()
-    initialise(network, source.weights, module)
+    before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    if initialise(network, source.weights, module):
+        refuse_random(source, network, before, head_of(module))
     return network
+
+
+def refuse_random(source: Source, network: nn.Module, before: dict[str, Tensor], head: str | None) -> None:
+    """Raise a UserError where weights left a part of the network, other than its head, as it was drawn."""
+    left = [
+        name
+        for name, parameter in network.named_parameters()
+        if not (head and name.startswith(f"{head}."))
+        and parameter.numel() > 1
+        and parameter.std() > 0
+        and parameter.equal(before[name])
+    ]
+    if left:
+        raise UserError(
+            f"features.weights: {source.weights} leaves {len(left)} tensors of {source.name} at random, {left[0]} "
+            "among them; are they of another network?"
+        )
 
 
 def headless(network: nn.Module, module: ModuleType) -> str:
