@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from stages.console import track
 
 
+REST = 0.3  # seconds between timings: threads of OpenMP and BLAS spin on for a while and would slow the next
+
+
 @dataclass(frozen=True)
 class Ratio:
     """How much faster ours is than a peer (> 1: faster), pair by pair."""
@@ -26,6 +29,7 @@ class Ratio:
 
 def seconds(work: Callable[[], object]) -> float:
     """Return how long work takes, or what it says itself where only a part of it is meant."""
+    time.sleep(REST)
     start = time.perf_counter()
     told = work()
     return told if isinstance(told, float) else time.perf_counter() - start
