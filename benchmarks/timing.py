@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from stages.console import track
 
-
 REST = 0.3  # seconds between timings: threads of OpenMP and BLAS spin on for a while and would slow the next
 
 
