@@ -679,10 +679,10 @@ def test_the_notebook_of_ones_own_pictures_ends_with_a_page(branch: Path, monkey
 def test_similar_artworks_are_found(target: str, built: Path, tmp_path: Path) -> None:
     """By id, by an uploaded picture, by the published client; each within the filters."""
     shutil.copyfile(next(iter((built / "data" / "cache" / "drawn").rglob("*.jpg"))), tmp_path / "work.jpg")
-    with served(target, built) as address:
-        (known, _), *others = curl(f"{address}/similar?id=100000&n=5", cwd=tmp_path)["results"]
+    with served(str(built / target) if "/" in target else target, built) as address:
+        (known, _), *others = curl(f"{address}/similar?id=100001&n=5", cwd=tmp_path)["results"]
         assert len(others) == 4
-        assert known["id"] != "100000"
+        assert known["id"] != "100001"
         asked = f"{address}/similar?n=3&culture={known['Culture']}&not.classification={known['Classification']}"
         for metadata, score in curl(asked, "-T", "work.jpg", cwd=tmp_path)["results"]:
             assert metadata["Culture"] == known["Culture"]
@@ -691,7 +691,7 @@ def test_similar_artworks_are_found(target: str, built: Path, tmp_path: Path) ->
         words = ("similar", "work.jpg", "--n", "2", "--culture", known["Culture"], "--server", address, "--json")
         found = json.loads(run(sys.executable, "-m", "bento.client", *words, cwd=tmp_path, PYTHONPATH=str(ROOT)).stdout)
         assert len(found["results"]) == 2
-        nothing = curl(f"{address}/similar?culture=atlantean&id=100000", cwd=tmp_path)
+        nothing = curl(f"{address}/similar?culture=atlantean&id=100001", cwd=tmp_path)
         assert "Culture: unknown label 'atlantean'" in nothing["error"]
         refused = curl(f"{address}/similar?url={address}/similar/mosaic/thumb?row=0", cwd=tmp_path)
         assert refused["error"].startswith("url:")
