@@ -16,8 +16,8 @@ def test_the_largest_difference_counts() -> None:
 def test_drift_is_refused_by_name(largest: float) -> None:
     found = {"onnx": Parity(2, 0.0, 2), "savedmodel": Parity(2, largest, 2)}
     with pytest.raises(UserError, match=r"models\.m\.package\.parity: savedmodel differs by up to .* on 2 images"):
-        refuse_drift("m", found, 1e-5)
+        refuse_drift("models.m.package.parity", found, 1e-5)
 
 
 def test_what_agrees_passes() -> None:
-    refuse_drift("m", {"onnx": compare(NATIVE, NATIVE)}, 1e-5)
+    refuse_drift("models.m.package.parity", {"onnx": compare(NATIVE, NATIVE)}, 1e-5)
