@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from PIL import Image
@@ -169,10 +170,9 @@ def test_a_missing_column_or_a_name_twice_is_refused() -> None:
 
 
 def test_mlflow_serves_the_folder(folder: Path) -> None:
-    pandas = pytest.importorskip("pandas")
     file = io.BytesIO()
     Image.fromarray(next(artworks())[0]).save(file, "PNG")
-    asked = pandas.DataFrame([
+    asked = pd.DataFrame([
         {"image": file.getvalue(), "n": 3, "where": json.dumps({"Culture": ["french"]})},
         {"image": file.getvalue(), "n": 1, "where": None},
         {"image": file.getvalue(), "where": {"Culture": ["french"]}},

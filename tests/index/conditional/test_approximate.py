@@ -13,7 +13,6 @@ from stages.index.conditional.approximate import ApproximateIndex, Measured, tra
 from stages.index.conditional.where import among
 from tests.index.oracle import keeps, table
 
-pytest.importorskip("faiss")
 ROWS, DIMENSION = 6000, 16
 LABELS = table(np.random.default_rng(2), ROWS)
 
