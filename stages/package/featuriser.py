@@ -7,6 +7,7 @@ import numpy as np
 
 from stages.console import console
 from stages.door import Job, door
+from stages.fetch.download import public
 from stages.files import sha256_file, write_json
 from stages.package.cut.source import Source, of_model, of_network
 from stages.place import FEATURISER, MODEL, PREPARED
@@ -78,7 +79,7 @@ def contract(job: Job, source: Source, store: Store, file: Path) -> dict[str, An
         "name": job.name,
         "dataset": job.index.dataset,
         "network": source.name,
-        "weights": source.weights.rpartition("/")[2],
+        "weights": public(source.weights).rpartition("/")[2],
         "layer": source.layer,
         "size": store.size,
         "resize": store.report["resize"],

@@ -14,10 +14,11 @@ from PIL import Image
 from stages.errors import UserError
 from stages.files import atomic_folder
 from stages.index.collection import Collection, Records
+from stages.index.conditional import among
 from stages.index.quality import precision, quality
 from stages.index.records import append, columns, lines, refuse_twice, restored
 from stages.index.served import _load_pyfunc
-from stages.index.wall import wall
+from stages.index.wall import nearest, wall
 from stages.preprocess.decode import decode
 from stages.runtime import Network
 from tests.conftest import tree
@@ -119,6 +120,14 @@ def test_the_wall_shows_each_work_beside_its_nearest_in_each_culture(mosaic: Col
     wall(mosaic, tmp_path / "wall.png")
     with Image.open(tmp_path / "wall.png") as page:
         assert page.width // 134 == 5, "a work, and four cultures"
+
+
+def test_on_the_wall_no_work_stands_beside_itself(mosaic: Collection) -> None:
+    for row in range(12):
+        culture = mosaic.metadata(row)["Culture"]
+        picture, caption = nearest(mosaic, row, culture, among("Culture", [culture]))
+        assert culture in caption
+        assert not np.array_equal(picture, np.asarray(Image.open(io.BytesIO(mosaic.thumbnail(row)))))
 
 
 def test_an_index_without_blocks_has_a_wall_of_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
