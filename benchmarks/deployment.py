@@ -4,7 +4,6 @@ Needs an index of packages, since it installs what the Bento asks for into a vir
 """
 
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from benchmarks.server import free_port
 from stages.config import project
 from stages.console import console
 
@@ -48,9 +48,7 @@ def weight(folder: Path) -> int:
 
 def seconds_to_ready(scripts: Path, bento: Path) -> float:
     """Return how long it takes from the command to the first answer of /readyz, seconds."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     quiet = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(scripts.parent / "bentoml")}
     command = [str(scripts / "bentoml"), "serve", str(bento), "--port", str(port)]
     start = time.perf_counter()

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.serving import served
+from benchmarks.server import served
 from benchmarks.timing import Ratio, compare
 from stages.fetch.objects import Wanted, fetch_all
 

@@ -1,23 +1,20 @@
 """The v2 service against the plainest application on the same ONNX Runtime session, both asked by tritonclient."""
 
-import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.server import served
 from benchmarks.timing import Ratio
 from bento.settings import settings
-from stages.config import CODE, compose, typed
+from stages.config import compose, typed
 from stages.console import track
 from stages.files import write_json
 
@@ -64,28 +61,6 @@ def package(home: Path) -> Path:
     described = Description("base_cnn", "kaggle", "", ["cat", "dog"], SIZE, "squash", [], asdict(model.train))
     write_json(folder / "model.json", contract(described, model.package, "", ""))
     return folder / "model.onnx"
-
-
-@contextmanager
-def served(command: list[str], variables: dict[str, str]) -> Iterator[str]:
-    """Run a server on a free port and yield its address once it is ready."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    environment = os.environ | variables | {"BENTOML_DO_NOT_TRACK": "True"}
-    process = subprocess.Popen([*command, str(port)], cwd=CODE, env=environment, stderr=subprocess.DEVNULL)
-    try:
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5)
-                break
-            except OSError:
-                if process.poll() is not None:
-                    raise RuntimeError(f"{command[0]} ended") from None
-                time.sleep(0.2)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def asker(address: str) -> Callable[[], float]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.serving import served
+from benchmarks.server import served
 from benchmarks.timing import Ratio
 from bento.settings import settings
 from stages.console import track
