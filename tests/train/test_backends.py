@@ -14,7 +14,7 @@ from stages.train.framework import framework
 from tests.conftest import tree
 
 store, scratch = Store(Path(sys.argv[1])), Path(sys.argv[2])
-network = {"name": "xception", "rotation": 0.1, "momentum": 0.9}
+network = {"name": "entry_flow", "rotation": 0.1}
 config = replace(tree().models["xception"].train, backend="torch", epochs=2, network=network, schedule="cosine")
 keras = framework("keras")
 
@@ -25,7 +25,7 @@ def fit(folder, die_after=0, config=config):
     def report(row):
         if row["epoch"] == die_after:
             raise Killed
-    return keras.train(keras.prepare(config, store, []), config, store, scratch / folder, report)
+    return keras.train(keras.prepare(config, store, ["tests.own.entry_flow"]), config, store, scratch / folder, report)
 
 whole = fit("whole")
 expected = keras.state(whole.network)

@@ -14,7 +14,8 @@ from stages.train.framework import framework
 from stages.train.history import Row, Trained
 from tests.conftest import tree
 
-NETWORK = {"name": "xception", "dropout": 0.5, "flip": True, "rotation": 0.1, "momentum": 0.9}
+PLUGINS = ["tests.own.entry_flow"]
+NETWORK = {"name": "entry_flow", "dropout": 0.5, "flip": True, "rotation": 0.1, "momentum": 0.9}
 CONFIG = replace(tree().models["xception"].train, epochs=3, network=NETWORK, schedule="cosine")
 KERAS = framework("keras")
 
@@ -31,7 +32,7 @@ def fit(store: Path, scratch: Path, config: Keras = CONFIG, die_after: int = 0) 
             raise Killed
 
     opened = Store(store)
-    return KERAS.train(KERAS.prepare(config, opened, []), config, opened, scratch, report)
+    return KERAS.train(KERAS.prepare(config, opened, PLUGINS), config, opened, scratch, report)
 
 
 def weights(found: Trained) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def test_a_torn_checkpoint_is_no_end(unbroken: tuple[Trained, dict[str, Any]], p
         {"precision": "bf16-mixed"},
         {"precision": "16-mixed"},
         {"accelerator": "cpu", "schedule": "onecycle"},
-        {"jit": True, "network": {"name": "xception", "flip": False, "rotation": 0.0}},
+        {"jit": True, "network": {"name": "entry_flow", "flip": False, "rotation": 0.0}},
     ],
 )
 def test_every_key_trains(changes: dict[str, Any], prepared: Path, tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_patience_stops_early(prepared: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_optimisers(name: str, prepared: Path) -> None:
     made = replace(CONFIG.optimizer, name=name, weight_decay=0.01)
-    network = KERAS.prepare(replace(CONFIG, optimizer=made), Store(prepared), [])
+    network = KERAS.prepare(replace(CONFIG, optimizer=made), Store(prepared), PLUGINS)
     assert type(network.optimizer).__name__.lower() == name
     assert network.optimizer.weight_decay == pytest.approx(0.01)
 
@@ -136,4 +137,4 @@ def test_what_cannot_be_is_refused_before_any_work(changes: dict[str, Any], word
         if gpu("tensorflow"):
             pytest.skip("there is a GPU")
     with pytest.raises(UserError, match=words):
-        KERAS.prepare(fit_nothing, Store(prepared), [])
+        KERAS.prepare(fit_nothing, Store(prepared), PLUGINS)

@@ -10,10 +10,10 @@ from stages.errors import UserError
 from stages.preprocess.store import Store
 from stages.train.framework import framework
 from stages.train.model import Description, build, save
-from tests.conftest import described
-from tests.train.keras.test_fit import CONFIG
+from tests.conftest import described, tree
 
 KERAS = framework("keras")
+CONFIG = tree().models["xception"].train
 
 
 def model(prepared: Path, folder: Path, labels: list[str]) -> Description:
