@@ -1,7 +1,9 @@
 """The one decode and resize: preprocess, predict and the services all call `pixels`, so they cannot drift apart.
 
-Needs Pillow and NumPy only; package puts this very file into other servers' archives.
+Needs Pillow and NumPy only; package puts this very file into other servers' archives, where Python may be 3.9.
 """
+
+from __future__ import annotations
 
 import io
 import warnings
