@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 # Image.open(formats=…) knows a format only once its plugin is imported.
 from PIL import (  # isort: skip
@@ -79,9 +79,10 @@ def render(image: Image.Image, size: int | None = None) -> Image.Image:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation; EXIF that cannot be read counts as none."""
+    """Apply the EXIF orientation; EXIF that cannot be read counts as none. A picture that is upright is not copied."""
     try:
-        return ImageOps.exif_transpose(image)
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image
     except Exception:  # broken EXIF beside intact pixels
         return image
 
@@ -98,7 +99,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def fit(image: Image.Image, size: int, resize: str) -> Image.Image:
