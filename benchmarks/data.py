@@ -1,5 +1,6 @@
 """Preparing data: packing against torchvision's ImageFolder, and an epoch over the store against decoding."""
 
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -22,6 +23,17 @@ from stages.train.order import Order
 
 SIZE = 224
 CORES = cores()
+
+
+def preparing() -> list[Ratio]:
+    """Pack photographs of two sizes; read what was packed of the smaller."""
+    with tempfile.TemporaryDirectory() as scratch:
+        photos = Path(scratch) / "photos"
+        return [
+            packing(photos, 600, 500, 375, "≥ 1.15"),
+            epoch(photos),
+            packing(Path(scratch) / "large", 120, 2000, 1500, "≥ 2"),
+        ]
 
 
 def archive(folder: Path, images: int, width: int, height: int) -> Path:
