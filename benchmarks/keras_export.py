@@ -3,6 +3,7 @@
 `python -m benchmarks.keras_export NAME FOLDER` writes model.onnx and the weights it holds.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.packages import described, documented
+from stages.config import CODE
 from stages.train.keras import backend
 
 MOSAIC = "mosaic"
@@ -36,7 +38,8 @@ def network(name: str) -> Any:
 
 def exported(name: str, folder: Path) -> Any:
     """Export a model in another process; return it here, on TensorFlow, with the same weights."""
-    subprocess.run([sys.executable, "-m", "benchmarks.keras_export", name, str(folder)], check=True)
+    command = [sys.executable, "-m", "benchmarks.keras_export", name, str(folder)]
+    subprocess.run(command, cwd=CODE, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}, check=True)
     backend.choose("tensorflow")
     found = network(name)
     with np.load(folder / "weights.npz") as weights:
@@ -52,10 +55,9 @@ def main(name: str, folder: Path) -> None:
     from stages.package.onnx import export, fusible
     from stages.train.keras.portable import Portable
 
-    with keras.device("cpu:0"):
-        found = network(name)
-        np.savez(folder / "weights.npz", *[keras.ops.convert_to_numpy(weight) for weight in found.weights])
-        export(Portable(found).eval(), found.input_shape[1], 20, folder / "model.onnx", OUTPUT)
+    found = network(name)
+    np.savez(folder / "weights.npz", *[keras.ops.convert_to_numpy(weight) for weight in found.weights])
+    export(Portable(found).eval(), found.input_shape[1], 20, folder / "model.onnx", OUTPUT)
     fusible(folder / "model.onnx")
 
 

@@ -39,7 +39,8 @@ def markdown(rows: list[Row]) -> str:
     return (
         "# Benchmarks\n\n"
         "`make bench` writes this page, `python -m benchmarks NAME …` renews the rows of some groups. "
-        "Ours and the peer take turns in one run; the ratio is the median of the pairs, above 1 where ours is faster, or smaller.\n\n"
+        "Ours and the peer take turns in one run; the ratio is the median of the pairs, above 1 where ours is "
+        "faster, or smaller.\n\n"
         f"Machine: {cores()} cores, {platform.machine()}, {processor()}, no GPU used.\n\n{table}\n"
     )
 
