@@ -38,7 +38,7 @@ def main(config): pass
 main()
 """
 READY = 120.0
-PROJECT = ("bento", "conf", "stages", "dvc.yaml", "params.yaml", ".dvcignore")
+PROJECT = ("bento", "conf", "stages", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore")
 
 
 def starting(rounds: int = ROUNDS) -> list[Ratio]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.torchserve import has_java, torchserve
 from tests.conftest import encoded, photo
-from tests.test_pipeline import built, first, served  # noqa: F401  # fixtures
+from tests.pipeline.projects import served
 
 pytestmark = [
     pytest.mark.slow,
@@ -49,7 +49,7 @@ def broken() -> dict[str, tuple[bytes, int]]:
 
 
 @pytest.fixture(scope="module")
-def servers(built: Path) -> Iterator[tuple[str, str]]:  # noqa: F811
+def servers(built: Path) -> Iterator[tuple[str, str]]:
     """Yield the addresses of TorchServe and of the service here, both with every PyTorch model."""
     packages = built / "artifacts" / "packages"
     config = packages / "base_cnn" / "torchserve" / "config.properties"
