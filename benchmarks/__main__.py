@@ -1,80 +1,72 @@
-"""`python -m benchmarks`: run every comparison and write benchmarks/results.md."""
+"""`python -m benchmarks [NAME …]`: run the comparisons, all or those named, and renew their rows in results.md."""
 
-import platform
-import tempfile
+import argparse
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks.data import CORES, epoch, packing
-from benchmarks.features import caching
-from benchmarks.growth import growth, matching
-from benchmarks.keras_training import training
-from benchmarks.objects import downloading
-from benchmarks.searching import searching
-from benchmarks.serving import inference
-from benchmarks.similar_http import asking
-from benchmarks.similarity import similarity
+from benchmarks.table import HEAD, Row, markdown, read, renewed, row
 from benchmarks.timing import Ratio
-from benchmarks.training import step
 from stages.console import console
 from stages.files import write_text
 
 RESULTS = Path(__file__).with_name("results.md")
-HEAD = ("claim", "ours", "peer", "ratio", "spread", "bar")
+GROUPS = {  # in the order of the page: name → module and function, which returns a ratio or several
+    "packing": "benchmarks.data:preparing",
+    "memory": "benchmarks.memory:peaks",
+    "step": "benchmarks.training:step",
+    "keras": "benchmarks.keras_training:training",
+    "objects": "benchmarks.objects:downloading",
+    "features": "benchmarks.features:caching",
+    "candidates": "benchmarks.searching:searching",
+    "engines": "benchmarks.engines:engines",
+    "torchserve": "benchmarks.answering:answering",
+    "v2": "benchmarks.serving:inference",
+    "similar": "benchmarks.similar_http:asking",
+    "search": "benchmarks.similarity:similarity",
+    "growth": "benchmarks.growth:growth",
+    "matches": "benchmarks.growth:matching",
+    "startup": "benchmarks.startup:starting",
+}
 
 
 def main() -> None:
     """Compare, print, write."""
-    with tempfile.TemporaryDirectory() as scratch:
-        photos = Path(scratch) / "photos"
-        found = [
-            packing(photos, 600, 500, 375, "≥ 1.15"),
-            epoch(photos),
-            packing(Path(scratch) / "large", 120, 2000, 1500, "≥ 2"),
-            step(),
-            *training(),
-            downloading(),
-            *caching(),
-            *searching(),
-            inference(),
-            asking(),
-            *similarity(),
-            *growth(),
-            matching(),
-        ]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(GROUPS)}; all when none is named")
+    parser.add_argument("--list", action="store_true", help="print the names")
+    asked = parser.parse_args()
+    unknown = sorted(set(asked.names) - set(GROUPS))
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(GROUPS)}")
+    if asked.list:
+        console.print("\n".join(GROUPS))
+        return
+    show(row for name in GROUPS if name in asked.names or not asked.names for row in renew(name))
+
+
+def renew(name: str) -> list[Row]:
+    """Measure a group and write its rows at once: what comes later may be interrupted."""
+    rows = [row(name, ratio) for ratio in measured(name)]
+    write_text(RESULTS, markdown(renewed(read(RESULTS), rows, GROUPS)))
+    return rows
+
+
+def measured(name: str) -> list[Ratio]:
+    """Run the comparisons of a group."""
+    module, _, function = GROUPS[name].partition(":")
+    found: Ratio | list[Ratio] = getattr(import_module(module), function)()
+    return [found] if isinstance(found, Ratio) else found
+
+
+def show(rows: Iterable[Row]) -> None:
+    """Print a table once all rows are there."""
     table = Table(*HEAD)
-    for ratio in found:
-        table.add_row(*cells(ratio))
+    for cells in list(rows):
+        table.add_row(*cells)
     console.print(table)
-    write_text(RESULTS, markdown(found))
-
-
-def cells(ratio: Ratio) -> tuple[str, ...]:
-    """Return a row of the table."""
-    spread = f"{min(ratio.pairs):.2f}–{max(ratio.pairs):.2f}"
-    return ratio.claim, ratio.ours, ratio.peer, f"{ratio.median:.2f}×", spread, ratio.bar
-
-
-def markdown(found: list[Ratio]) -> str:
-    """Return the table as Markdown, with the machine it was measured on."""
-    lines = [HEAD, ("---",) * len(HEAD), *map(cells, found)]
-    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return (
-        "# Benchmarks\n\n"
-        "`make bench` writes this page. Ours and the peer take turns in one run; the ratio is the median of the pairs, "
-        "above 1 where ours is faster.\n\n"
-        f"Machine: {CORES} cores, {platform.machine()}, {processor()}, no GPU used.\n\n{rows}\n"
-    )
-
-
-def processor() -> str:
-    """Return the processor's name where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor"
-    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Preparing data: packing against torchvision's ImageFolder, and an epoch over the store against decoding."""
 
+import tempfile
 import zipfile
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,19 @@ from stages.schema import Preprocess, Synthetic
 from stages.train.order import Order
 
 SIZE = 224
+STORES = "stores"
 CORES = cores()
+
+
+def preparing() -> list[Ratio]:
+    """Pack photographs of two sizes; read what was packed of the smaller."""
+    with tempfile.TemporaryDirectory() as scratch:
+        photos = Path(scratch) / "photos"
+        return [
+            packing(photos, 600, 500, 375, "≥ 1.15"),
+            epoch(photos),
+            packing(Path(scratch) / "large", 120, 2000, 1500, "≥ 2"),
+        ]
 
 
 def archive(folder: Path, images: int, width: int, height: int) -> Path:
@@ -64,10 +78,12 @@ def packing(folder: Path, images: int, width: int, height: int, bar: str) -> Rat
     transform = v2.Compose([v2.Resize((SIZE, SIZE)), v2.PILToTensor()])
     loader = DataLoader(ImageFolder(folder / "images", transform), batch_size=32, num_workers=CORES)
 
-    section = config()
+    section, rounds = config(), count()
 
     def ours() -> None:
-        write_manifest(folder / "manifest.parquet", prepare(entries, section, folder))
+        target = folder / STORES / str(next(rounds))  # a fresh folder, as the stage has: truncating a store takes time
+        target.mkdir(parents=True)
+        write_manifest(target / "manifest.parquet", prepare(entries, section, target))
 
     def peer() -> int:
         return sum(len(images) for images, _ in loader)
@@ -80,8 +96,8 @@ def epoch(folder: Path) -> Ratio:
     """Read an epoch of shuffled batches from the store, against decoding it with ImageFolder + DataLoader."""
     transform = v2.Compose([v2.Resize((SIZE, SIZE)), v2.PILToTensor()])
     loader = DataLoader(ImageFolder(folder / "images", transform), batch_size=32, num_workers=CORES, shuffle=True)
-    stores = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES]
-    count = sum(len(images) for images in stores)
+    stores = [np.load(folder / STORES / "0" / f"{name}.npy", mmap_mode="r") for name in NAMES]
+    total = sum(len(images) for images in stores)
 
     def ours() -> int:
         read = 0
@@ -93,4 +109,4 @@ def epoch(folder: Path) -> Ratio:
     def peer() -> int:
         return sum(len(images) for images, _ in loader)
 
-    return compare("an epoch over the store vs decoding it", ours, peer, (count, "images"), "≥ 20")
+    return compare("an epoch over the store vs decoding it", ours, peer, (total, "images"), "≥ 20")

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stages.console import track
@@ -65,3 +65,24 @@ def rate(median: float, unit: tuple[int, str]) -> str:
     """Return how much work is done in a second, or how long one piece takes where that is longer."""
     count, name = unit
     return f"{count / median:,.0f} {name}/s" if count >= median else f"{median / count:,.1f} s"
+
+
+def shown(seconds: float) -> str:
+    """Return a duration as a person reads it."""
+    return f"{seconds * 1000:,.1f} ms" if seconds < 1 else f"{seconds:,.2f} s"
+
+
+def turns(entrants: Mapping[str, Callable[[], float]], rounds: int, what: str) -> dict[str, list[float]]:
+    """Let each entrant measure something in turn, round after round; return what each measured."""
+    found: dict[str, list[float]] = {name: [] for name in entrants}
+    for _ in track(range(rounds), rounds, what):
+        for name, measure in entrants.items():
+            time.sleep(REST)
+            found[name].append(measure())
+    return found
+
+
+def shorter(claim: str, ours: list[float], peer: list[float], bar: str, named: str = "") -> Ratio:
+    """Return how much shorter ours took than a peer (seconds), turn by turn."""
+    theirs = shown(statistics.median(peer)) + (f" ({named})" if named else "")
+    return Ratio(claim, shown(statistics.median(ours)), theirs, [b / a for a, b in zip(ours, peer, strict=True)], bar)

@@ -12,6 +12,7 @@ from torch import nn
 
 from stages.fetch.archive import pack_folder
 from stages.files import write_json
+from stages.package import torchserve_setup
 from stages.preprocess import decode
 from stages.registry import NETWORKS, module_of, selected, source
 from stages.train.model import Description
@@ -32,7 +33,7 @@ class Model(nn.Module):
 
 
 def archive(network: nn.Module, model: Description, version: str, folder: Path) -> Path:
-    """Write `<model>.mar` into the folder: model file, state dict, handler, index_to_name.json, decode.py."""
+    """Write `<model>.mar` into the folder (model file, state dict, handler, labels, decode.py), and how to start it."""
     parts = folder / "parts"
     parts.mkdir()
     (parts / "model.py").write_text(model_file(model), encoding="utf-8")
@@ -59,6 +60,7 @@ def archive(network: nn.Module, model: Description, version: str, folder: Path) 
     target = folder / f"{model.name}.mar"
     pack_folder(parts / model.name, target)
     shutil.rmtree(parts)
+    torchserve_setup.write(model.name, folder)
     return target
 
 

@@ -1,14 +1,16 @@
 """The one decode and resize: preprocess, predict and the services all call `pixels`, so they cannot drift apart.
 
-Needs Pillow and NumPy only; package puts this very file into other servers' archives.
+Needs Pillow and NumPy only; package puts this very file into other servers' archives, where Python may be 3.9.
 """
+
+from __future__ import annotations
 
 import io
 import warnings
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 # Image.open(formats=…) knows a format only once its plugin is imported.
 from PIL import (  # isort: skip
@@ -77,9 +79,10 @@ def render(image: Image.Image, size: int | None = None) -> Image.Image:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation; EXIF that cannot be read counts as none."""
+    """Apply the EXIF orientation; EXIF that cannot be read counts as none. A picture that is upright is not copied."""
     try:
-        return ImageOps.exif_transpose(image)
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image
     except Exception:  # broken EXIF beside intact pixels
         return image
 
@@ -96,7 +99,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def fit(image: Image.Image, size: int, resize: str) -> Image.Image:

@@ -25,6 +25,8 @@ from stages.preprocess.store import Writer
 from stages.schema import Preprocess
 
 AHEAD = 8
+TOGETHER = 32  # entries hashed by one task: a task of its own for each costs more than the hash of a small picture
+T = TypeVar("T")
 R = TypeVar("R")
 
 
@@ -36,6 +38,11 @@ class Picture:
     width: int = 0
     height: int = 0
     dropped: str | None = None
+
+
+def hashes(reader: Reader, entries: list[Entry]) -> list[str | None]:
+    """Return the SHA-256 of each entry's bytes, None where they cannot be read."""
+    return [digest(reader, entry) for entry in entries]
 
 
 def digest(reader: Reader, entry: Entry) -> str | None:
@@ -66,19 +73,20 @@ def pack(entries: list[Entry], config: Preprocess, folder: Path) -> list[dict[st
     reader = Reader()
     with ThreadPoolExecutor(workers) as pool, progress() as bar, ExitStack() as stack:
 
-        def watched(name: str, function: Callable[[Entry], R]) -> Iterator[R]:
+        def watched(name: str, function: Callable[[T], R], items: list[T], size: Callable[[R], int]) -> Iterator[R]:
             task = bar.add_task(name, total=len(entries))
-            for found in ordered(pool, function, entries, AHEAD * workers):
+            for found in ordered(pool, function, items, AHEAD * workers):
                 yield found
-                bar.advance(task)
+                bar.advance(task, size(found))
 
-        hashed = list(watched("hashing", partial(digest, reader)))
+        parts = [entries[start : start + TOGETHER] for start in range(0, len(entries), TOGETHER)]
+        hashed = [sha for part in watched("hashing", partial(hashes, reader), parts, len) for sha in part]
         digests = [sha or "" for sha in hashed]
         splits = assign(digests, labels, config.split, config.seed, published)
         unlabelled = any(entry.label is None and not entry.unwanted for entry in entries)
         names = (*(NAMES if any(labels) else ()), *([UNLABELLED] if unlabelled else ()))
         writers = {name: stack.enter_context(Writer(folder / f"{name}.npy", config.size)) for name in names}
-        found = watched("packing", partial(picture, reader, config.size, config.resize))
+        found = watched("packing", partial(picture, reader, config.size, config.resize), entries, lambda _: 1)
         kept = map(without, found, leaks(digests, labels, published))
         return [write(*item, writers) for item in zip(kept, entries, splits, hashed, strict=True)]
 

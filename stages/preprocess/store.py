@@ -55,7 +55,7 @@ class Writer:
 
     def append(self, image: Images) -> int:
         """Write one image (H x W x 3) and return its row."""
-        self._file.write(image.tobytes())
+        self._file.write(np.ascontiguousarray(image).data)
         self.count += 1
         return self.count - 1
 

@@ -39,6 +39,8 @@ def test_every_documented_output_is_there(built: Path) -> None:
         "artifacts/reports/base_cnn/pictures/mistakes.png",
         "artifacts/packages/base_cnn/model.onnx",
         "artifacts/packages/vgg19/vgg19.mar",
+        "artifacts/packages/vgg19/torchserve/config.properties",
+        "artifacts/packages/vgg19/torchserve/run.sh",
         "artifacts/packages/resnet50/resnet50.mar",
         "data/raw/s3_csv/s3_images.csv",
         "data/raw/stanford_dogs/lists.tar",

@@ -1,0 +1,164 @@
+"""`POST` a JPEG, get a label: the service here against a real TorchServe 0.12 with the eager `.mar` of the same model.
+
+TorchServe's handlers can run ONNX too: what is compared is what the published system serves.
+"""
+
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from benchmarks.load import Question, closed, percentile, throughput
+from benchmarks.packages import package, pictures
+from benchmarks.server import served
+from benchmarks.similar_http import photograph
+from benchmarks.timing import REST, Ratio, shown
+from benchmarks.torchserve import torchserve
+from stages.config import CODE
+from stages.console import track
+from stages.preprocess.store import Images
+from stages.runtime import Network
+
+MODELS = ("base_cnn", "resnet50")
+PRESETS = {"latency 1 × 2": (1, 2), "throughput 2 × 1": (2, 1)}  # workers × threads
+DEFAULT = "TorchServe as it comes"
+BATCHING = (
+    '{{"{0}": {{"1.0": {{"defaultVersion": true, "marName": "{0}.mar", "minWorkers": 1, "maxWorkers": 1, {1}}}}}}}'
+)
+BATCHES = {"defaultVersion": True, "minWorkers": 1, "maxWorkers": 1, "batchSize": 8, "maxBatchDelay": 10}
+TUNINGS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {  # variables; a model's section in config.properties
+    DEFAULT: ({}, {}),
+    "TorchServe, 2 workers × 1 thread": ({"TS_DEFAULT_WORKERS_PER_MODEL": "2", "OMP_NUM_THREADS": "1"}, {}),
+    "TorchServe, 1 worker, batch 8": ({}, BATCHES),
+}
+MANY = 8
+BARS = {  # (model, clients, preset): against TorchServe as it comes, and against its best tuning
+    ("base_cnn", MANY, "throughput 2 × 1"): ("≥ 3", "≥ 1.4"),
+    ("resnet50", MANY, "throughput 2 × 1"): ("≥ 3", "≥ 1.4"),
+    ("base_cnn", 1, "latency 1 × 2"): ("≥ 1.25 (1 / 0.8)", "≥ 1.25 (1 / 0.8)"),
+    ("resnet50", 1, "latency 1 × 2"): ("≥ 2 (1 / 0.5)", "≥ 2 (1 / 0.5)"),
+}
+OVERHEAD = {"resnet50": "≥ 0.87 (1 / 1.15)"}
+
+
+class Load(NamedTuple):
+    """What clients saw in one turn: seconds that half and 99 % of the requests stayed within, requests a second."""
+
+    median: float
+    p99: float
+    rate: float
+
+
+Turns = dict[str, list[Load]]
+
+
+def answering(names: tuple[str, ...] = MODELS, rounds: int = 3, lasting: float = 6.0) -> list[Ratio]:
+    """Race both servers with one client and with many, then the service and its model alone."""
+    found = []
+    for name in names:
+        with tempfile.TemporaryDirectory() as home, ExitStack() as stack:
+            folder = package(Path(home), name)
+            addresses = {label: stack.enter_context(server) for label, server in servers(Path(home), folder)}
+            for address in addresses.values():
+                load(address, name, MANY, lasting / 2)
+            bare = alone(folder, rounds, partial(load, addresses["latency 1 × 2"], name, 1, lasting))
+            found.append(bare)
+            for clients in (1, MANY):
+                seen = in_turn(addresses, name, clients, rounds, lasting)
+                found += [ratio for preset in PRESETS for ratio in against(name, clients, preset, seen)]
+    return found
+
+
+def servers(home: Path, folder: Path) -> Iterator[tuple[str, AbstractContextManager[str]]]:
+    """Yield the service with every preset and TorchServe with every tuning, by name, none of them started."""
+    model = folder.name
+    for preset, (workers, threads) in PRESETS.items():
+        yield preset, service(home / preset, folder, workers, threads)
+    for tuning, (variables, section) in TUNINGS.items():
+        config = home / f"{tuning}.properties"
+        written = (folder / "torchserve" / "config.properties").read_text(encoding="utf-8")
+        models = {model: {"1.0": {"marName": f"{model}.mar", "responseTimeout": 120, **section}}}
+        config.write_text(written + (f"models={json.dumps(models)}\n" if section else ""), encoding="utf-8")
+        yield tuning, torchserve(config, [folder / f"{model}.mar"], variables)
+
+
+def service(home: Path, folder: Path, workers: int, threads: int) -> AbstractContextManager[str]:
+    """Serve a package by a copy of the code that has settings of its own."""
+    for name in ("bento", "stages"):
+        shutil.copytree(CODE / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+    params = yaml.safe_load((CODE / "params.yaml").read_text(encoding="utf-8"))
+    chosen = params["bento"] | {"workers": workers, "threads": threads}
+    (home / "params.yaml").write_text(yaml.safe_dump({"bento": chosen}), encoding="utf-8")
+    bentoml = str(Path(sys.executable).with_name("bentoml"))
+    words = [bentoml, "serve", f"bento.service:{folder.name}", "--working-dir", str(home), "--port"]
+    return served(words, {"BESTIARY_HOME": str(folder.parents[2])})
+
+
+def load(address: str, model: str, clients: int, seconds: float) -> Load:
+    """Let clients post one photograph again and again; every answer must be good."""
+    seen = closed(address, Question(f"/predictions/{model}", photograph()), clients, seconds)
+    bad = [one.status for one in seen if one.status != 200]
+    if bad:
+        raise AssertionError(f"{address}: {len(bad)} of {len(seen)} answers to {model} were {sorted(set(bad))}")
+    return Load(percentile(seen, 50), percentile(seen, 99), throughput(seen))
+
+
+def in_turn(addresses: dict[str, str], model: str, clients: int, rounds: int, seconds: float) -> Turns:
+    """Ask every server in turn, round after round."""
+    found: Turns = {label: [] for label in addresses}
+    for _ in track(range(rounds), rounds, f"{model}, {clients} clients"):
+        for label, address in addresses.items():
+            time.sleep(REST)
+            found[label].append(load(address, model, clients, seconds))
+    return found
+
+
+def against(model: str, clients: int, preset: str, seen: Turns) -> list[Ratio]:
+    """Compare a preset with TorchServe as it comes and with its best tuning: latency alone, throughput together."""
+    worth: Callable[[Load], float] = (lambda one: one.rate) if clients > 1 else (lambda one: 1 / one.median)
+    best = max(TUNINGS, key=lambda label: statistics.median(map(worth, seen[label])))
+    bars = BARS.get((model, clients, preset), ("reported", "reported"))
+    asked = "1 client, p50" if clients == 1 else f"{clients} clients, requests/s"
+    found = []
+    for peer, named, bar in zip((DEFAULT, best), ("as it comes", "at its best"), bars, strict=True):
+        pairs = [worth(a) / worth(b) for a, b in zip(seen[preset], seen[peer], strict=True)]
+        claim = f"POST a JPEG to {model}, {preset}, {asked}, vs TorchServe {named}"
+        found.append(Ratio(claim, told(seen[preset]), f"{told(seen[peer])} ({peer})", pairs, bar))
+    return found
+
+
+def told(loads: list[Load]) -> str:
+    """Return the medians of what was seen."""
+    median, p99, rate = (statistics.median(column) for column in zip(*loads, strict=True))
+    return f"p50 {shown(median)}, p99 {shown(p99)}, {rate:.1f}/s"
+
+
+def alone(folder: Path, rounds: int, ask: Callable[[], Load]) -> Ratio:
+    """Compare the service, asked by one client, with its ONNX session given decoded pixels, as many threads."""
+    network = Network(folder, PRESETS["latency 1 × 2"][1])
+    image = pictures(1, network.contract["size"])
+    pairs = [(ask().median, bare(network, image)) for _ in track(range(rounds), rounds, f"{folder.name} alone")]
+    ours, model = (statistics.median(side) for side in zip(*pairs, strict=True))
+    claim = f"POST a JPEG to {folder.name}, 1 client, vs its ONNX session alone: HTTP, decoding, queue"
+    bar = OVERHEAD.get(folder.name, "reported")
+    return Ratio(claim, f"p50 {shown(ours)}", f"p50 {shown(model)}", [b / a for a, b in pairs], bar)
+
+
+def bare(network: Network, image: Images, times: int = 40) -> float:
+    """Return how long one prediction usually takes, seconds."""
+    time.sleep(REST)
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        network.run(image)
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
