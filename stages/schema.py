@@ -83,7 +83,8 @@ class LightningHardware:
     num_nodes: int = key(least=1, most=1)
     strategy: str = key(choices=("auto", "ddp", "fsdp"))
     channels_last: str = key(choices=("auto", "always", "never"))
-    compile: bool = MISSING
+    compile: str = key(choices=("auto", "always", "never"))
+    on_device: str = key(choices=("auto", "always", "never"))
 
 
 @dataclass

@@ -26,6 +26,7 @@ FROM ${{IMAGE}}
 ARG REPOSITORY=onnx
 COPY ${{REPOSITORY}} /models
 EXPOSE 8000 8001 8002
+USER 1000:1000
 CMD ["tritonserver", "--model-repository=/models"]
 """
 

@@ -71,8 +71,15 @@ def augment(images: Tensor, config: Augment, draws: Tensor) -> Tensor:
     """Return changed copies of images (float, N x 3 x H x W, values 0–1); the same shape."""
     if not active(config):
         return images
-    rows = torch.nonzero(draws[:, Draw.CHANGED] < config.p).flatten()
+    rows = chosen(config, draws)
     return images.index_copy(0, rows, changed(images[rows], config, draws[rows])) if len(rows) else images
+
+
+def chosen(config: Augment, draws: Tensor) -> Tensor:
+    """Return which images are changed; where it is a matter of chance, to count them one waits for the GPU."""
+    if config.p >= 1:
+        return torch.arange(len(draws), device=draws.device)
+    return torch.nonzero(draws[:, Draw.CHANGED] < config.p).flatten()
 
 
 def changed(images: Tensor, config: Augment, draws: Tensor) -> Tensor:

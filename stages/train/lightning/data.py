@@ -10,8 +10,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from stages.preprocess.store import Split
+from stages.schema import Lightning
+from stages.train.lightning.ahead import Ahead
 from stages.train.lightning.augment import Views
+from stages.train.lightning.hardware import device
+from stages.train.lightning.resident import Resident, settled
 from stages.train.order import Indices, Order
+
+CPU = torch.device("cpu")
 
 
 class Batch(NamedTuple):
@@ -22,8 +28,11 @@ class Batch(NamedTuple):
     draws: Tensor
 
 
+Loader = DataLoader[Batch] | Ahead
+
+
 class Batches(Dataset[Batch]):
-    """Whole batches by their row numbers: one copy out of the memory map, no work for each image."""
+    """Whole batches by their row numbers: one copy out of the memory map or on the device, no work for each image."""
 
     def __init__(self, variants: Sequence[Split], order: Order, views: Views | None = None) -> None:
         self.variants, self.order, self.views = variants, order, views
@@ -34,7 +43,7 @@ class Batches(Dataset[Batch]):
         draws = np.empty((len(rows), 0), np.float32)
         if self.views is not None:
             draws = self.views.draws([split.paths[row] for row in rows], self.views.of(self.order.epoch))
-        return Batch(*map(torch.from_numpy, (split.images[rows], split.labels[rows], draws)))
+        return Batch(*map(torch.as_tensor, (split.images[rows], split.labels[rows], draws)))
 
 
 class Data(LightningDataModule):
@@ -43,23 +52,24 @@ class Data(LightningDataModule):
     With `views` the images are changed on their way through the network, by draws that come with each batch.
     """
 
-    def __init__(
-        self, train: Sequence[Split], val: Split, batch_size: int, seed: int, views: Views | None = None
-    ) -> None:
+    def __init__(self, train: Sequence[Split], val: Split, config: Lightning, views: Views | None = None) -> None:
         super().__init__()
-        self.train, self.val, self.views = train, val, views
-        self.batch_size, self.seed = batch_size, seed
+        *self.train, self.val = settled([*train, val], config)
+        self.config, self.views = config, views
+        self.where = device(config)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> Loader:
         """Return the training batches, shuffled anew each epoch."""
-        order = Order(len(self.train[0]), self.batch_size, self.seed)
-        return loader(Batches(self.train, order, self.views))
+        order = Order(len(self.train[0]), self.config.batch_size, self.config.seed)
+        return loader(Batches(self.train, order, self.views), self.where)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> Loader:
         """Return the validation batches, in order."""
-        return loader(Batches([self.val], Order(len(self.val), self.batch_size)))
+        return loader(Batches([self.val], Order(len(self.val), self.config.batch_size)), self.where)
 
 
-def loader(batches: Batches) -> DataLoader[Batch]:
-    """Return batches as PyTorch takes them."""
-    return DataLoader(batches, sampler=batches.order, batch_size=None, pin_memory=torch.cuda.is_available())
+def loader(batches: Batches, where: torch.device = CPU) -> Loader:
+    """Return batches as Lightning takes them; what does not lie on a GPU yet is copied ahead of its steps."""
+    streamed = where.type == "cuda" and not isinstance(batches.variants[0].images, Resident)
+    made = DataLoader(batches, sampler=batches.order, batch_size=None, pin_memory=streamed)
+    return Ahead(made, where) if streamed else made

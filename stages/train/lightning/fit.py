@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from torch import nn
 
 from stages.console import console
@@ -21,11 +21,13 @@ from stages.registry import NETWORKS, load
 from stages.schema import Lightning
 from stages.train.history import Report, Row, Trained, exhausted, tell
 from stages.train.lightning.augment import Views, active
+from stages.train.lightning.bar import Bar
 from stages.train.lightning.data import Data
 from stages.train.lightning.features import Backbone, shared, training_features
 from stages.train.lightning.frozen import freeze, head_of
-from stages.train.lightning.hardware import device, precision
+from stages.train.lightning.hardware import channels_last, compiles, device, precision, settle
 from stages.train.lightning.module import LitClassifier, LitHead
+from stages.train.lightning.pooling import repeatable
 from stages.train.lightning.weights import initialise
 from stages.train.model import build
 
@@ -76,6 +78,7 @@ class Prepared:
 def prepare(config: Lightning, store: Store, plugins: list[str]) -> Prepared:
     """Return the network as training begins with it; what is wrong with network or weights shows here."""
     quieten()
+    settle(config)
     torch.set_num_threads(config.threads or cores())
     pl.seed_everything(config.seed, verbose=False)
     network: nn.Module = build(config.framework, config.network, len(store.labels), store.size, plugins)
@@ -83,6 +86,8 @@ def prepare(config: Lightning, store: Store, plugins: list[str]) -> Prepared:
     initialise(network, config.weights, module)
     prepared = Prepared(network, module)
     freeze(network, config.freeze, prepared.head)
+    if config.deterministic and device(config).type == "cuda":
+        repeatable(network)
     return prepared
 
 
@@ -108,10 +113,11 @@ def work(prepared: Prepared, backbone: Backbone | None, config: Lightning, store
     """Return what trains and on what: the network on pixels, or its head on features that are computed once."""
     if backbone is not None:
         train, val = training_features(backbone, config, store)
-        return LitHead(backbone.head, config), Data(train, val, config.batch_size, config.seed)
-    module = make_module(prepared.network, config, prepared.head)
+        return LitHead(backbone.head, config), Data(train, val, config)
     views = Views(config.seed, config.augment.views) if active(config.augment) else None
-    return module, Data([store.split("train")], store.split("val"), config.batch_size, config.seed, views)
+    data = Data([store.split("train")], store.split("val"), config, views)
+    steps = config.epochs * len(data.train_dataloader())
+    return make_module(prepared.network, config, prepared.head, compiles(config, steps)), data
 
 
 def rows_so_far(last: Path, best: Path) -> list[Row]:
@@ -141,14 +147,14 @@ def quieten() -> None:
         warnings.filterwarnings("ignore", advice)
 
 
-def make_module(network: nn.Module, config: Lightning, head: str | None = None) -> LitClassifier:
-    """Wrap a network for training: memory format, compilation."""
-    on_gpu = device(config).type == "cuda"
-    channels_last = config.channels_last == "always" or (config.channels_last == "auto" and on_gpu)
-    if channels_last:
+def make_module(
+    network: nn.Module, config: Lightning, head: str | None = None, compiled: bool = False
+) -> LitClassifier:
+    """Wrap a network for training: memory format, compilation. Compiled in place, it keeps its parameters' names."""
+    if channels_last(config):
         network.to(memory_format=torch.channels_last)
-    if config.compile:
-        network.compile()
+    if compiled:
+        network.compile(dynamic=False)
     return LitClassifier(network, config, head)
 
 
@@ -174,7 +180,7 @@ def make_trainer(config: Lightning, scratch: Path, history: History) -> pl.Train
 def callbacks(config: Lightning, scratch: Path, history: History) -> list[Callback]:
     """Return history, early stopping, averaging and the two checkpoints: the best weights, and the last state."""
     mode, _, monitor = config.monitor.partition(".")
-    chosen: list[Callback] = [RichProgressBar(), history]
+    chosen: list[Callback] = [Bar(), history]
     if config.patience:
         chosen.append(EarlyStopping(monitor, mode=mode, patience=config.patience, check_on_train_epoch_end=False))
     if config.ema:

@@ -1,5 +1,7 @@
 """Where and how exactly PyTorch computes, as the config asks for it and the machine has it."""
 
+import os
+import shutil
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +11,8 @@ import torch
 from stages.schema import Lightning
 
 MIXED = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+AMPERE = (8, 0)  # the compute capability from which tensor cores know bf16 and TF32
+WORTHWHILE = 5000  # steps: with fewer, compiling takes longer than it saves
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,38 @@ def device(config: Lightning) -> torch.device:
     return torch.device("cuda" if on_gpu else "cpu")
 
 
+def modern(config: Lightning) -> bool:
+    """Return whether this is a GPU with bf16; older ones only emulate it."""
+    return device(config).type == "cuda" and torch.cuda.get_device_capability() >= AMPERE
+
+
 def precision(config: Lightning) -> Any:
     """Return the precision; `auto` is bf16 where the GPU has it."""
     if config.precision != "auto":
         return config.precision
-    on_gpu = device(config).type == "cuda" and torch.cuda.is_bf16_supported()
-    return "bf16-mixed" if on_gpu else "32-true"
+    return "bf16-mixed" if modern(config) else "32-true"
+
+
+def channels_last(config: Lightning) -> bool:
+    """Return whether weights lie in memory as pixels do; `auto` is yes on a GPU."""
+    return config.channels_last == "always" or (config.channels_last == "auto" and device(config).type == "cuda")
+
+
+def compiles(config: Lightning, steps: int) -> bool:
+    """Return whether so many steps are worth compiling the network; `auto` needs a C compiler, as Triton does."""
+    if config.compile != "auto":
+        return config.compile == "always"
+    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    return modern(config) and steps >= WORTHWHILE and compiler is not None
+
+
+def settle(config: Lightning) -> None:
+    """Set what holds for the whole process on a GPU; call it before CUDA starts, since cuBLAS looks only then."""
+    if device(config).type != "cuda":
+        return
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(config.deterministic)
+    torch.backends.cudnn.benchmark = not config.deterministic
+    if config.precision == "auto":
+        torch.set_float32_matmul_precision("high")

@@ -53,7 +53,10 @@ class LitClassifier(pl.LightningModule):
         """Return logits (N x classes) of raw pixels (uint8, N x H x W x 3), augmented as draws say."""
         images = self.input(pixels, change(self.config.augment, draws))
         # Raw pixels are channels-last already; turned round they cost a quarter of a step on a CPU.
-        logits: Tensor = self.network(images.contiguous() if self.config.channels_last == "never" else images)
+        given = images.contiguous() if self.config.channels_last == "never" else images
+        # What is compiled is for one size of batch: an epoch's last batch is not worth compiling again.
+        answer = self.network if len(given) == self.config.batch_size else self.network.forward
+        logits: Tensor = answer(given)
         return logits
 
     def train(self, mode: bool = True) -> "LitClassifier":

@@ -11,10 +11,14 @@ from stages.files import write_json
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report
 from stages.preprocess.store import Store, write_manifest
+from stages.schema import Lightning
 from stages.train.lightning.augment import Views
 from stages.train.lightning.data import Batches, Data, loader
 from stages.train.order import Order
-from tests.conftest import SMALL
+from tests.conftest import SMALL, tree
+
+CONFIG = tree().models["base_cnn"].train
+assert isinstance(CONFIG, Lightning)
 
 
 def test_batches_are_the_rows_of_the_store(prepared: Path) -> None:
@@ -52,7 +56,7 @@ def test_each_split_is_what_it_is_called(tmp_path: Path, monkeypatch: pytest.Mon
     store = Store(tmp_path)
     pictures = {name: {image.tobytes() for image in store.split(name).images} for name in ("train", "val", "test")}
     assert {name: len(found) for name, found in pictures.items()} == {"train": 60, "val": 20, "test": 20}
-    data = Data([store.split("train")], store.split("val"), 32, seed=1)
+    data = Data([store.split("train")], store.split("val"), CONFIG)
     seen = {
         "train": {image.numpy().tobytes() for batch in data.train_dataloader() for image in batch.images},
         "val": {image.numpy().tobytes() for batch in data.val_dataloader() for image in batch.images},

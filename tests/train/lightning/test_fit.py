@@ -112,6 +112,41 @@ def test_every_key_of_the_trainer_trains(changes: dict[str, Any], prepared: Path
     assert found.history[0]["val_loss"] > 0
 
 
+@pytest.mark.parametrize(
+    "changes", [{"augment": PLAIN.augment}, {}, {"augment": replace(AUGMENT, views=2), "freeze": "all"}]
+)
+def test_data_on_the_device_give_the_same_weights(changes: dict[str, Any], prepared: Path, tmp_path: Path) -> None:
+    """On a CPU the device is the CPU; the last case trains a head on features."""
+    config = replace(CONFIG, epochs=2, **changes)
+    streamed = fit(prepared, tmp_path / "streamed", replace(config, on_device="never"))
+    resident = fit(prepared, tmp_path / "resident", replace(config, on_device="always"))
+    assert same(streamed, resident)
+    assert streamed.history == resident.history
+
+
+def test_compiling_keeps_the_names_and_is_done_for_one_size_of_batch(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Any:
+        compiled.append(graph)
+        return graph.forward
+
+    plain = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **words: plain(module, backend=backend, **words))
+    torch._dynamo.reset()
+    config = replace(CONFIG, epochs=2, batch_size=7, compile="always")
+    found = fit(prepared, tmp_path / "compiled", config)
+    eager = fit(prepared, tmp_path / "eager", replace(config, compile="never"))
+    assert all(len(Store(prepared).split(name)) % 7 for name in ("train", "val"))
+    assert len(compiled) == 2, "one graph to train, one to validate"
+    assert found.network.state_dict().keys() == eager.network.state_dict().keys()
+    assert same(found, eager)
+    kept = torch.load(tmp_path / "compiled" / "best.ckpt", weights_only=True)["state_dict"]
+    assert "network.conv_block1.conv.weight" in kept
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_deterministic_gpu_run_is_repeated_exactly(prepared: Path, tmp_path: Path) -> None:
     config = replace(CONFIG, deterministic=True, accelerator="gpu")

@@ -1,0 +1,48 @@
+"""Drawn pictures for the benchmark of a GPU: as JPEG files, a folder for each class, and as a packed store."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.data import archive
+from stages.config import compose, typed
+from stages.fetch.layouts import kaggle
+from stages.files import write_json
+from stages.preprocess.pack import pack
+from stages.preprocess.report import report
+from stages.preprocess.store import Split, Store, write_manifest
+
+WIDTH, HEIGHT = 500, 375
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A store in a folder, the files that it was packed from in `images/` below it."""
+
+    folder: Path
+    size: int
+
+    @property
+    def store(self) -> Store:
+        """The packed store."""
+        return Store(self.folder)
+
+    @property
+    def train(self) -> Split:
+        """The training split."""
+        return self.store.split("train")
+
+    @property
+    def val(self) -> Split:
+        """The validation split."""
+        return self.store.split("val")
+
+
+def draw(folder: Path, images: int, size: int) -> Pictures:
+    """Draw pictures of cats and dogs and prepare them as the preprocess stage does."""
+    raw = archive(folder, images, WIDTH, HEIGHT)
+    words = ["profile=documented", f"datasets.kaggle.preprocess.size={size}"]
+    section = typed(compose(words)).datasets["kaggle"].preprocess
+    rows = pack(kaggle.entries(raw, folder / "nested"), section, folder)
+    write_manifest(folder / "manifest.parquet", rows)
+    write_json(folder / "report.json", report("kaggle", "synthetic", rows, section))
+    return Pictures(folder, size)
