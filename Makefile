@@ -4,7 +4,10 @@ VENV := .venv
 READY := $(VENV)/.ready
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# nothing here reports home
 export BENTOML_DO_NOT_TRACK := True
+export MLFLOW_DISABLE_TELEMETRY := true
+export ORT_DISABLE_TELEMETRY := 1
 # containers often forbid bytecode, and uv installs none: every process would compile its frameworks again
 export PYTHONDONTWRITEBYTECODE :=
 

@@ -2,17 +2,17 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = int(os.environ["THREADS"])
-session = onnxruntime.InferenceSession(os.environ["MODEL"], options, providers=["CPUExecutionProvider"])
+from stages import runtime
+
+session = runtime.session(Path(os.environ["MODEL"]), int(os.environ["THREADS"]))
 
 
 async def infer(request: Request) -> Response:

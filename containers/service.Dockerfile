@@ -14,7 +14,7 @@ RUN python -m compileall -q /bento/src
 FROM python:3.11.14-slim-bookworm
 COPY --from=packages /opt/venv /opt/venv
 COPY --from=packages /bento /bento
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HOME=/tmp BENTOML_HOME=/tmp/bentoml BENTOML_DO_NOT_TRACK=True
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HOME=/tmp BENTOML_HOME=/tmp/bentoml BENTOML_DO_NOT_TRACK=True ORT_DISABLE_TELEMETRY=1
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 3000

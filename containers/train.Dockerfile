@@ -25,7 +25,8 @@ RUN apt-get update \
     && mkdir -p /project/data /project/artifacts /project/.checkpoints /project/.dvc/cache \
     && chown -R 10001:10001 /project
 COPY --from=environment /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 BENTOML_DO_NOT_TRACK=True DVC_NO_ANALYTICS=1
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 BENTOML_DO_NOT_TRACK=True DVC_NO_ANALYTICS=1 \
+    ORT_DISABLE_TELEMETRY=1 MLFLOW_DISABLE_TELEMETRY=true
 USER 10001:10001
 WORKDIR /project
 COPY --chown=10001:10001 .dvcignore dvc.lock dvc.yaml params.yaml ./

@@ -62,7 +62,7 @@ def copy_project(target: Path) -> Path:
 def environment(**changes: str) -> dict[str, str]:
     """Return an environment in which the project's own interpreter comes first and nothing reports home."""
     scripts = str(Path(sys.executable).parent)
-    left = ("DVC", "MLFLOW", "BESTIARY", "PYTHONDONTWRITEBYTECODE")
+    left = ("DVC", "MLFLOW", "BESTIARY", "ORT_", "PYTHONDONTWRITEBYTECODE")
     outer = {name: value for name, value in os.environ.items() if not name.startswith(left)}
     quiet = {"DVC_NO_ANALYTICS": "1", "BENTOML_DO_NOT_TRACK": "True", "COLUMNS": "200"}
     return outer | {"PATH": f"{scripts}:{os.environ['PATH']}"} | quiet | changes

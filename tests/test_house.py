@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.timing import Ratio
-from tests.conftest import ROOT
+from tests.conftest import ROOT, python
 
-CODE = [file for folder in ("stages", "bento", "benchmarks") for file in sorted((ROOT / folder).rglob("*.py"))]
+CODE = [
+    file for folder in ("stages", "bento", "benchmarks", "attacks") for file in sorted((ROOT / folder).rglob("*.py"))
+]
 
 
 @pytest.mark.parametrize("file", CODE, ids=lambda file: str(file.relative_to(ROOT)))
@@ -25,3 +27,10 @@ def test_every_stage_has_its_group_in_conf(file: Path) -> None:
 
 def test_a_ratio_is_the_median_of_pairs() -> None:
     assert Ratio("c", "a", "b", [1.0, 9.0, 2.0], "≥ 1").median == 2.0
+
+
+def test_nothing_reports_home(tmp_path: Path) -> None:
+    """ONNX Runtime keeps what it will report below HOME, from its import on."""
+    code = "import bento.model, mlflow.telemetry.utils as told; assert told.is_telemetry_disabled()"
+    python("-c", code, HOME=str(tmp_path))
+    assert not list(tmp_path.rglob("*.db"))
