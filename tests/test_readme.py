@@ -1,4 +1,4 @@
-"""What README tells people to type, checked against what there is; test_pipeline.py runs the most of it."""
+"""What README tells people to type, checked against what there is; tests/pipeline runs the most of it."""
 
 import re
 from pathlib import Path

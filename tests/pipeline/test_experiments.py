@@ -1,0 +1,72 @@
+"""What a user of DVC does next: other values, experiments, queues."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.files import sha256_file
+from tests.conftest import python, run
+from tests.pipeline.projects import STAGES, WEIGHTS, commit, ran
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("bento.queue=8", {"compose", "bento"}),
+        (
+            "models.base_cnn.train.lr=1e-4",
+            {"compose", "train@base_cnn", "evaluate@base_cnn", "package@base_cnn", "bento"},
+        ),
+    ],
+)
+def test_one_changed_value_reruns_what_depends_on_it(change: str, expected: set[str], branch: Path) -> None:
+    done = run("dvc", "exp", "run", "-S", change, cwd=branch)
+    assert ran(done) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("datasets.kaggle.fetch.synthetic.images=90", {"compose", "fetch@kaggle"}),
+        ("models.vgg19.evaluate.bins=5", {"compose", "evaluate@vgg19"}),
+        ("profile=documented", STAGES - {stage for stage in STAGES if stage.startswith("evaluate@")} - {"bento"}),
+    ],
+)
+def test_one_changed_value_touches_what_reads_it(change: str, expected: set[str], branch: Path) -> None:
+    """What reads the value itself; what follows from its outputs, DVC finds as it goes."""
+    python("-m", "stages.compose", change, cwd=branch)
+    status = json.loads(run("dvc", "status", "--json", cwd=branch).stdout)
+    assert set(status) == expected
+
+
+def test_an_edit_in_conf_is_not_overlooked(first_branch: Path) -> None:
+    model = first_branch / "conf" / "models" / "vgg19.yaml"
+    model.write_text(model.read_text().replace("dropout: 0.5", "dropout: 0.4"))
+    done = run("dvc", "repro", "train@vgg19", cwd=first_branch, check=False)
+    assert done.returncode != 0
+    assert "models.vgg19.train.network.dropout: conf/ 0.4, params.yaml 0.5" in done.stdout + done.stderr
+
+
+def test_what_a_dvc_user_expects(branch: Path) -> None:
+    commit(branch, "built")
+    run("dvc", "exp", "run", "-n", "slower", "-S", "models.base_cnn.train.lr=1e-5", "evaluate@base_cnn", cwd=branch)
+    assert "slower" in run("dvc", "exp", "show", "--csv", cwd=branch).stdout
+    assert "base_cnn" in run("dvc", "metrics", "diff", "--all", cwd=branch).stdout
+    assert "train@base_cnn" in run("dvc", "dag", cwd=branch).stdout
+    run("dvc", "plots", "show", "-o", "plots", cwd=branch)
+    assert "confusion" in (branch / "plots" / "index.html").read_text()
+
+
+def test_queued_experiments_run_in_a_copy(first_branch: Path) -> None:
+    commit(first_branch, "built")
+    grid = "models.base_cnn.train.lr=1e-4,1e-3"
+    run("dvc", "exp", "run", "--queue", "-S", grid, "train@base_cnn", cwd=first_branch)
+    before = sha256_file(first_branch / WEIGHTS)
+    run("dvc", "exp", "run", "--run-all", cwd=first_branch)
+    assert sha256_file(first_branch / WEIGHTS) == before
+    shown = run("dvc", "exp", "show", "--csv", "--only-changed", cwd=first_branch).stdout
+    assert shown.count("base_cnn") >= 1
+    assert "Failed" not in shown

@@ -1,0 +1,58 @@
+"""Sweeps and searches from Hydra's side."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from stages.files import sha256_file
+from tests.conftest import python, run
+from tests.pipeline.projects import WEIGHTS, locked, runs
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]])
+def test_a_sweep_leaves_dvc_alone_and_ends_with_a_table(launcher: list[str], first_branch: Path) -> None:
+    before = locked(first_branch), sha256_file(first_branch / WEIGHTS)
+    sweep = ["model=base_cnn", "models.base_cnn.train.lr=1e-3,1e-5", "models.base_cnn.train.epochs=1"]
+    done = python("-m", "stages.train", *sweep, *launcher, "-m", cwd=first_branch)
+    assert (locked(first_branch), sha256_file(first_branch / WEIGHTS)) == before
+    assert "best by min.val_loss first" in done.stdout
+    losses = [float(value) for value in re.findall(r"^│ [01] +│ ([\d.]+)", done.stdout, re.MULTILINE)]
+    assert len(losses) == 2
+    assert losses == sorted(losses)
+    assert len(list((first_branch / "runs").rglob("weights.safetensors"))) == 2
+    found = runs(first_branch)
+    (parent,) = (item for item in found if "sweep" in item["tags"])
+    assert sum(item["tags"].get("mlflow.parentRunId") == parent["id"] for item in found) == 2
+
+
+def test_optuna_searches(first_branch: Path) -> None:
+    words = ["hydra/sweeper=optuna", "+sweep=base_cnn", "hydra.sweeper.n_trials=2"]
+    done = python("-m", "stages.train", "-m", *words, "models.base_cnn.train.epochs=1", cwd=first_branch)
+    assert "best by min.val_loss first" in done.stdout
+    assert len(list((first_branch / "runs").rglob("result.json"))) == 2
+
+
+def test_a_typo_in_a_sweep_leaves_nothing_behind(first_branch: Path) -> None:
+    before = len(runs(first_branch))
+    words = ["model=base_cnn", "models.base_cnn.train.lrr=1e-3,1e-5", "-m"]
+    done = python("-m", "stages.train", *words, cwd=first_branch, check=False)
+    assert done.returncode == 2
+    assert "did you mean lr?" in done.stderr
+    assert len(runs(first_branch)) == before
+    assert not (first_branch / "runs").exists()
+
+
+def test_the_search_of_resnet50_from_hydras_side(branch: Path) -> None:
+    words = ["hydra/sweeper=optuna", "+sweep=resnet50", "hydra.sweeper.n_trials=2"]
+    done = python("-m", "stages.train", "-m", *words, cwd=branch)
+    assert "best by max.val_accuracy first" in done.stdout
+    assert len(list((branch / "runs").rglob("result.json"))) == 2
+    (sweep,) = (branch / "runs").glob("*/*-train-sweep")
+    promoted = python("-m", "stages.promote", str(sweep.relative_to(branch)), cwd=branch)
+    assert "models.resnet50.search.strategy: random → none" in promoted.stdout
+    status = json.loads(run("dvc", "status", "--json", "train@resnet50", cwd=branch).stdout)
+    assert set(status) == {"train@resnet50"}
