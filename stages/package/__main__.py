@@ -34,7 +34,7 @@ def main(job: Job) -> None:
     description = describe(trained)
     test = store.split("test")
     if config.quantize == "int8":
-        refuse_untested(job.model.dataset, test)
+        refuse_untested(f"models.{job.name}.package.quantize", job.model.dataset, test)
     images = chosen(test, config.parity_images)
     with job.place.write(PACKAGE, job.name) as folder:
         found = export(trained, description, config, images, folder)

@@ -66,11 +66,11 @@ class Trial:
         )
 
 
-def refuse_untested(dataset: str, test: Split) -> None:
-    """Raise a UserError where no labelled test image could show what int8 costs."""
+def refuse_untested(where: str, dataset: str, test: Split) -> None:
+    """Raise a UserError where no labelled test image could show what int8 costs; `where` is the key that asks."""
     if not (test.labels >= 0).any():
         raise UserError(
-            f"package.quantize: int8 needs labelled test images, {dataset} has none; "
+            f"{where}: int8 needs labelled test images, {dataset} has none; "
             f"give it some (datasets.{dataset}.preprocess.split.test > 0) or set quantize: none"
         )
 
