@@ -59,10 +59,10 @@ class Trial:
     def words(self) -> str:
         """The numbers, for a person."""
         before, after = (self.correct / self.images, (self.correct - self.lost + self.gained) / self.images)
-        low, high = self.interval
+        worst, best = (0 - edge for edge in reversed(self.interval))
         return (
-            f"test accuracy {before:.1%} → {after:.1%}: {-self.drop:+.2f} points "
-            f"(95 %: {-high:+.2f} to {-low:+.2f}), {self.changed} of {self.images} answers changed"
+            f"test accuracy {before:.1%} → {after:.1%}: {0 - self.drop:+.2f} points "
+            f"(95 %: {worst:+.2f} to {best:+.2f}), {self.changed} of {self.images} answers changed"
         )
 
 

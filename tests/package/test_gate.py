@@ -51,6 +51,7 @@ def test_few_images_say_little_even_where_no_answer_changed() -> None:
 def test_a_person_reads_what_changed() -> None:
     assert trial(200, 3, 1).words.startswith("test accuracy 50.0% → 49.0%: -1.00 points (95 %: -3.")
     assert trial(200, 3, 1).words.endswith("4 of 200 answers changed")
+    assert ": +0.00 points" in trial(200, 1, 1).words
 
 
 @pytest.mark.parametrize("labels", [(), (-1, -1)])
