@@ -1,8 +1,8 @@
 """int8: a packaged ONNX file once more, with weights and activations in 8 bits, calibrated on training images.
 
 What was chosen, and why, by measuring mean |Δp| on trained models: unsigned activations and signed weights, the pair
-that x86 multiplies fastest; a scale for every channel; weights of 7 bits (8 are a fifth closer to fp32, but their 16-bit
-sums saturate on processors without VNNI: what passed the gate here must hold there, too); of activations the smallest
+that x86 multiplies fastest; a scale for every channel; weights of 7 bits (8 are a fifth closer to fp32, but their
+16-bit sums saturate on processors without VNNI: what passed here must hold there, too); of activations the smallest
 and largest ever seen, since averages and percentiles, which cut off rare ones, were 2 to 6 times as far off;
 normalisation and the last layer in fp32, which costs no time.
 """
