@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from stages import list as listed
 from stages.door import Job
 from stages.files import read_json, sha256_file
 from stages.package import __main__ as package
@@ -65,6 +66,14 @@ def test_int8_is_one_more_file_and_everything_else_is_as_it_was(
     runs = client.search_runs([client.get_experiment_by_name("base_cnn").experiment_id], "tags.int8 LIKE '%'")
     assert runs[0].data.metrics["test_accuracy_int8"] == told["accuracy"]
     assert [file.path for file in client.list_artifacts(runs[0].info.run_id, "int8")] == ["int8/model.int8.onnx"]
+
+    config = {"dataset": "kaggle", "train": {"framework": "lightning", "network": {"name": "base_cnn"}}}
+    rows = [listed.model(tmp_path / name, "base_cnn", config) for name in ("none", "int8")]
+    assert [row["int8_test_accuracy"] for row in rows] == [None, told["accuracy"]]
+    assert rows[1]["int8_bytes"] == (both / "model.int8.onnx").stat().st_size
+    assert [re.fullmatch(r"\d\.\d MB(, int8 \d\.\d MB)?", listed.of_model(row)[-1])[1] for row in rows] == [
+        None, f", int8 {rows[1]['int8_bytes'] / 2**20:.1f} MB",
+    ]  # fmt: skip
 
     lay_out(tmp_path / "context", {"base_cnn": both}, SimpleNamespace(tree=tree()))  # type: ignore[arg-type]
     assert sha256_file(tmp_path / "context" / WHERE / "model.int8.onnx") == told["sha256"]
