@@ -10,9 +10,10 @@ from starlette.requests import Request
 
 from bento.gallery import Gallery
 from bento.model import Model
-from bento.refusals import Busy, UnknownIndex, UnknownModel
+from bento.refusals import Busy, UnknownIndex, UnknownModel, UnknownVersion
 from bento.remote import Remote
 from bento.settings import Settings
+from stages.runtime import VERSIONS, precisions
 
 T = TypeVar("T")
 
@@ -21,6 +22,17 @@ def desk(request: Request) -> "Desk":
     """Return the desk of the worker that a request came to."""
     found: Desk = request.app.state.desk
     return found
+
+
+def editions(folder: Path, settings: Settings) -> dict[str, Model]:
+    """Open a package; return version → model, one for each precision that it holds."""
+    opened = (Model(folder, settings.threads, settings.max_pixels, precision) for precision in precisions(folder))
+    return {model.version: model for model in opened}
+
+
+def chosen(found: dict[str, Model], precision: str) -> Model:
+    """Return the version that answers where a request names none: of that precision, else fp32."""
+    return found.get(VERSIONS[precision], found[VERSIONS["fp32"]])
 
 
 class Ticket(Generic[T]):
@@ -42,7 +54,8 @@ class Desk:
 
     def __init__(self, settings: Settings, folder: Path, names: list[str], indexes: Iterable[Path] = ()) -> None:
         self.settings = settings
-        self.models = {name: Model(folder / name, settings.threads, settings.max_pixels) for name in names}
+        self.versions = {name: editions(folder / name, settings) for name in names}
+        self.models = {name: chosen(found, settings.precision) for name, found in self.versions.items()}
         self.galleries = {one.name: Gallery(one, settings.threads, settings.max_pixels) for one in indexes}
         self.remote = Remote(settings)
         self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="predict")
@@ -54,6 +67,16 @@ class Desk:
             return self.models[name]
         except KeyError:
             raise UnknownModel(name, list(self.models)) from None
+
+    def edition(self, name: str, version: str | None) -> Model:
+        """Return a version of a model, its default one for None; raise UnknownModel or UnknownVersion."""
+        default = self.model(name)
+        if version is None:
+            return default
+        try:
+            return self.versions[name][version]
+        except KeyError:
+            raise UnknownVersion(name, version, list(self.versions[name])) from None
 
     def gallery(self, name: str) -> Gallery:
         """Return an index by name, or raise UnknownIndex."""

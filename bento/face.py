@@ -5,7 +5,6 @@ from typing import Any
 
 from bento.model import Model
 
-VERSION = "1"
 ENCODED = "_jpeg"
 IMAGE = "image"
 PLATFORM = "onnxruntime_onnx"
@@ -19,6 +18,7 @@ class Face:
     name: str
     model: Model
     encoded: bool
+    versions: list[str]
 
     @property
     def limit(self) -> int:
@@ -40,7 +40,7 @@ class Face:
     @property
     def metadata(self) -> dict[str, Any]:
         """What the model takes and gives."""
-        head = {"name": self.name, "versions": [VERSION], "platform": PLATFORM}
+        head = {"name": self.name, "versions": self.versions, "platform": PLATFORM}
         return {**head, "inputs": [self.input], "outputs": [self.output]}
 
     @property

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from bento import tensors
 from bento.encoding import compress, decompress
-from bento.face import VERSION, Face
+from bento.face import Face
 from bento.model import Model, Probabilities
 from bento.tensors import Array, Malformed, Output, Request, Tensor
 from stages.preprocess.decode import Pixels
@@ -23,7 +23,8 @@ def answer(found: Face, body: bytes, headers: dict[str, str], limit: int) -> Res
         if item.name != found.output["name"]:
             raise Malformed(f"model {found.name} has no output {item.name[:40]!r}; there is {found.output['name']}")
     probabilities = compute(found, asked.inputs)
-    head = {"model_name": found.name, "model_version": VERSION} | ({"id": asked.id} if asked.id is not None else {})
+    own = {"model_name": found.name, "model_version": found.model.version}
+    head = own | ({"id": asked.id} if asked.id is not None else {})
     content, length = tensors.write(head, [(item, shaped(item, probabilities, found.model)) for item in wanted])
     return respond(content, length, headers.get("accept-encoding", ""))
 

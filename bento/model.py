@@ -16,8 +16,8 @@ Probabilities = Answers
 class Model(Network):
     """A package whose network tells classes apart: `run` returns the probability of each (N x C)."""
 
-    def __init__(self, folder: Path, threads: int = 0, max_pixels: int = MAX_PIXELS) -> None:
-        super().__init__(folder, threads, max_pixels)
+    def __init__(self, folder: Path, threads: int = 0, max_pixels: int = MAX_PIXELS, precision: str = "fp32") -> None:
+        super().__init__(folder, threads, max_pixels, precision)
         self.labels: list[str] = self.contract["labels"]
         self.examples = read_examples(folder, self.contract.get("examples", []))
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bento.desk import desk
-from bento.face import ENCODED, VERSION
+from bento.face import ENCODED
 
 FOLDER = Path(__file__).parent
 
@@ -35,8 +36,9 @@ def named(name: str, names: Mapping[str, list[str]]) -> Any:
 
 async def v2(request: Request) -> Response:
     """Answer the description of the Open Inference Protocol, the models' names in it."""
-    models = desk(request).models
-    names = {"model": [*models, *(f"{model}{ENCODED}" for model in models)], "version": [VERSION]}
+    models = desk(request).versions
+    versions = sorted({*chain(*models.values())})
+    names = {"model": [*models, *(f"{model}{ENCODED}" for model in models)], "version": versions}
     return JSONResponse(named("v2", names))
 
 

@@ -25,6 +25,15 @@ class UnknownModel(NotThere):
     kind = "Model"
 
 
+class UnknownVersion(NotThere):
+    """A model has no such version; the message names those it has."""
+
+    def __init__(self, name: str, version: str, known: list[str]) -> None:
+        super().__init__(name, known)
+        self.model, self.known = name, known
+        self.message = f"Model {name} has no version {version[:40]}; there is {', '.join(known)}"
+
+
 class UnknownIndex(NotThere):
     """There is no such index; the message names those there are."""
 

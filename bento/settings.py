@@ -17,6 +17,7 @@ class Settings:
     threads: int
     concurrency: int
     queue: int
+    precision: str
     timeout: float
     max_images: int
     max_body_mb: float

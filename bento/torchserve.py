@@ -13,10 +13,11 @@ from starlette.types import Scope
 from bento.body import picture
 from bento.desk import Desk, desk
 from bento.model import Model
-from bento.refusals import Busy, UnknownModel
+from bento.refusals import Busy, UnknownModel, UnknownVersion
 from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 
-VERSION = "1.0"
+MINOR = ".0"  # version 2 of a package is 2.0 here
+ALL = "all"
 NOT_FOUND = ("ResourceNotFoundException", "Requested resource is not found, please refer to API document.")
 NOT_ALLOWED = ("MethodNotAllowedException", "Requested method is not allowed, please refer to API document.")
 
@@ -33,13 +34,19 @@ async def ping(_: Request) -> Response:
 
 async def predictions(request: Request) -> Response:
     """Answer the most probable label of one picture: `{"dog": 0.80}`."""
-    model = desk(request).model(request.path_params["model"])
+    model = asked(request)
     data = await picture(request)
     if not data:
         return failure(400, "BadRequestException", "The body is empty; send a picture: curl -T image.jpg")
     probabilities = await desk(request).run(partial(model.predict, [data]))
     best = int(probabilities[0].argmax())
     return JSONResponse({model.labels[best]: float(probabilities[0, best])})
+
+
+def asked(request: Request) -> Model:
+    """Return the model of a request's path, or raise UnknownModel or UnknownVersion."""
+    version: str | None = request.path_params.get("version")
+    return desk(request).edition(request.path_params["model"], version and version.removesuffix(MINOR))
 
 
 async def models(request: Request) -> Response:
@@ -49,15 +56,19 @@ async def models(request: Request) -> Response:
 
 
 async def model(request: Request) -> Response:
-    """Describe one model."""
-    return JSONResponse([description(desk(request).model(request.path_params["model"]), desk(request))])
+    """Describe one model: its default version, the one named, or all."""
+    at = desk(request)
+    if request.path_params.get("version") != ALL:
+        return JSONResponse([description(asked(request), at)])
+    name = at.model(request.path_params["model"]).name
+    return JSONResponse([description(found, at) for found in at.versions[name].values()])
 
 
 def description(model: Model, at: Desk) -> dict[str, object]:
     """Return what TorchServe's management API says of a model."""
     return {
         "modelName": model.name,
-        "modelVersion": VERSION,
+        "modelVersion": model.version + MINOR,
         "modelUrl": f"{model.name}.mar",
         "runtime": "onnxruntime",
         "minWorkers": at.settings.workers,
@@ -73,6 +84,14 @@ async def unknown_model(_: Request, error: Exception) -> Response:
     """Answer 404 naming the models there are."""
     assert isinstance(error, UnknownModel)
     return failure(404, "ModelNotFoundException", error.message)
+
+
+async def unknown_version(request: Request, error: Exception) -> Response:
+    """Answer 404 naming the versions there are."""
+    assert isinstance(error, UnknownVersion)
+    asked, known = request.path_params["version"][:40], ", ".join(f"{version}{MINOR}" for version in error.known)
+    message = f"Model version: {asked} does not exist for model: {error.model}. There is {known}"
+    return failure(404, "ModelVersionNotFoundException", message)
 
 
 async def malformed(_: Request, error: Exception) -> Response:
@@ -104,9 +123,10 @@ async def broken(_: Request, __: Exception) -> Response:
 ROUTES = [
     Route("/ping", ping),
     Route("/predictions/{model}", predictions, methods=["POST", "PUT"]),
-    Route("/predictions/{model}/" + VERSION, predictions, methods=["POST", "PUT"]),
+    Route("/predictions/{model}/{version}", predictions, methods=["POST", "PUT"]),
     Route("/models", models),
     Route("/models/{model}", model),
+    Route("/models/{model}/{version}", model),
 ]
 
 
@@ -130,6 +150,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 LAST = Elsewhere("/{path:path}", elsewhere, methods=METHODS)
 ERRORS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     UnknownModel: unknown_model,
+    UnknownVersion: unknown_version,
     Busy: busy,
     Undecodable: undecodable,
     HTTPException: malformed,

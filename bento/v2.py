@@ -7,13 +7,12 @@ binary tensor data, classification and model configuration.
 from functools import partial
 from importlib.metadata import version
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bento.desk import desk
-from bento.face import ENCODED, VERSION, Face
+from bento.face import ENCODED, Face
 from bento.infer import answer
 from bento.refusals import UnknownModel
 
@@ -23,14 +22,14 @@ EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration"]
 
 def face(request: Request) -> Face:
     """Return the model of a request's path, or raise UnknownModel."""
-    name, wanted = request.path_params["model"], request.path_params.get("version", VERSION)
-    known = desk(request).models
+    at, name = desk(request), request.path_params["model"]
+    known = at.models
     encoded = name not in known and name.endswith(ENCODED) and name.removesuffix(ENCODED) in known
     if not encoded and name not in known:
         raise UnknownModel(name, [*known, *(f"{model}{ENCODED}" for model in known)])
-    if wanted != VERSION:
-        raise HTTPException(404, f"Model {name} has no version {wanted}; there is {VERSION}")
-    return Face(name, known[name.removesuffix(ENCODED) if encoded else name], encoded)
+    plain = name.removesuffix(ENCODED) if encoded else name
+    model = at.edition(plain, request.path_params.get("version"))
+    return Face(name, model, encoded, list(at.versions[plain]))
 
 
 async def server(_: Request) -> Response:

@@ -84,7 +84,7 @@ def model(root: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
     trained = optional(root / MODEL.format(name) / "model.json").get("trained", {})
     report = optional(root / REPORT.format(name) / "metrics.json")
     package = root / PACKAGE.format(name)
-    file = package / "model.onnx"
+    file, int8 = package / "model.onnx", optional(package / "model.json").get("int8", {})
     return {
         "model": name,
         "dataset": config["dataset"],
@@ -99,6 +99,8 @@ def model(root: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
         "test_interval": [report[edge] for edge in ("accuracy_low", "accuracy_high") if edge in report],
         "train_seconds": train_seconds(root, name),
         "package_bytes": file.stat().st_size if file.exists() else None,
+        "int8_bytes": (package / int8["file"]).stat().st_size if int8 else None,
+        "int8_test_accuracy": int8.get("accuracy"),
         "package": str(package.relative_to(root)) if file.exists() else None,
         "make": f"dvc repro package@{name}",
         "serve": f"bentoml serve bento.service:{name}" if file.exists() else None,
@@ -203,8 +205,13 @@ def of_model(item: dict[str, Any]) -> list[str]:
         text(item["val_accuracy"], "{:.1%}") + between(item["val_interval"]),
         text(item["test_accuracy"], "{:.1%}") + between(item["test_interval"]),
         text(item["train_seconds"], "{:.0f} s"),
-        text(item["package_bytes"] and item["package_bytes"] / 2**20, "{:.1f} MB"),
+        text(item["package_bytes"] and item["package_bytes"] / 2**20, "{:.1f} MB") + beside(item),
     ]
+
+
+def beside(item: dict[str, Any]) -> str:
+    """Return what is packaged of a model beside fp32."""
+    return f", int8 {item['int8_bytes'] / 2**20:.1f} MB" if item["int8_bytes"] else ""
 
 
 def of_index(item: dict[str, Any]) -> list[str]:

@@ -10,6 +10,8 @@ import onnxruntime
 
 from stages.preprocess.decode import MAX_PIXELS, Pixels, pixels
 
+FILES = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+VERSIONS = {"fp32": "1", "int8": "2"}
 Answers = npt.NDArray[np.float32]
 
 
@@ -21,14 +23,26 @@ def session(file: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
+def contract(folder: Path) -> dict[str, Any]:
+    """Read what a package says of itself."""
+    found: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    return found
+
+
+def precisions(folder: Path) -> list[str]:
+    """Return in which precisions a package answers: always fp32, first."""
+    return [name for name in FILES if name == "fp32" or name in contract(folder)]
+
+
 class Network:
     """One package and its ONNX Runtime session; safe to call from several threads."""
 
-    def __init__(self, folder: Path, threads: int = 0, max_pixels: int = MAX_PIXELS) -> None:
-        self.contract: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    def __init__(self, folder: Path, threads: int = 0, max_pixels: int = MAX_PIXELS, precision: str = "fp32") -> None:
+        self.contract: dict[str, Any] = contract(folder)
         self.name: str = self.contract["name"]
+        self.version = VERSIONS[precision]
         self.max_pixels = max_pixels
-        self._session = session(folder / "model.onnx", threads)
+        self._session = session(folder / FILES[precision], threads)
         self._input: str = self.contract["input"]["name"]
         self._output: str = self.contract["output"]["name"]
 

@@ -204,6 +204,9 @@ class Package:
     parity_images: int = key(least=1)
     parity: float = key(above=0)
     mar_version: str = MISSING
+    quantize: str = key(choices=("none", "int8"))
+    quantize_images: int = key(least=1)
+    quantize_drop: float = key(least=0, most=100)
     triton: Triton = field(default_factory=Triton)
 
 
@@ -235,6 +238,7 @@ class Bento:
     threads: int = key(least=1)
     concurrency: int = key(least=1)
     queue: int = key(least=1)
+    precision: str = key(choices=("fp32", "int8"))
     timeout: float = key(above=0)
     max_images: int = key(least=1)
     max_body_mb: float = key(above=0)

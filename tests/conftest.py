@@ -168,3 +168,19 @@ def package(prepared: Path, trained: Path, tmp_path_factory: pytest.TempPathFact
     examples = {"examples": write_examples(store.split("test"), store.labels, folder / "base_cnn")}
     write_json(folder / "base_cnn" / "model.json", contract(description, config, "onnx", "weights") | examples)
     return folder
+
+
+@pytest.fixture(scope="session")
+def quantized(package: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of packages like that one, in which base_cnn has an int8 edition, whatever it costs."""
+    from stages.files import read_json, write_json
+    from stages.package.quantize import attempt
+    from stages.preprocess.store import Store
+
+    folder = tmp_path_factory.mktemp("quantized")
+    shutil.copytree(package / "base_cnn", folder / "base_cnn")
+    config = tree("models.base_cnn.package.quantize_drop=100").models["base_cnn"].package
+    found = attempt(folder / "base_cnn", Store(prepared), config, 0)
+    contract = folder / "base_cnn" / "model.json"
+    write_json(contract, read_json(contract) | {"int8": found.contract})
+    return folder

@@ -13,6 +13,7 @@ from stages.tracking import continued
 
 if TYPE_CHECKING:
     from stages.package.parity import Parity
+    from stages.package.quantize import Edition
     from stages.train.model import Description
 
 
@@ -21,8 +22,9 @@ def main(job: Job) -> None:
     """Write model.onnx, model.json, parity.json and the formats of other servers; register the model."""
     from stages.package.examples import write_examples
     from stages.package.export import export
+    from stages.package.gate import refuse_untested
     from stages.package.parity import chosen, refuse_drift
-    from stages.package.register import register
+    from stages.package.register import note, register
     from stages.train.model import WEIGHTS, describe
 
     config = job.model.package
@@ -31,18 +33,36 @@ def main(job: Job) -> None:
     weights = sha256_file(trained / WEIGHTS)
     description = describe(trained)
     test = store.split("test")
+    if config.quantize == "int8":
+        refuse_untested(f"models.{job.name}.package.quantize", job.model.dataset, test)
     images = chosen(test, config.parity_images)
     with job.place.write(PACKAGE, job.name) as folder:
         found = export(trained, description, config, images, folder)
         refuse_drift(f"models.{job.name}.package.parity", found, config.parity)
-        write_json(folder / "parity.json", {kind: parity.record for kind, parity in found.items()})
+        edition = int8(folder, store, config, int(description.config["seed"]))
+        of_int8 = {"int8": edition.record} if edition else {}
+        write_json(folder / "parity.json", {kind: parity.record for kind, parity in found.items()} | of_int8)
         content = sha256_file(folder / "model.onnx")
-        examples = write_examples(test, store.labels, folder)
-        write_json(folder / "model.json", contract(description, config, content, weights) | {"examples": examples})
+        examples = {"examples": write_examples(test, store.labels, folder)}
+        served = {"int8": edition.contract} if edition and edition.passed else {}
+        write_json(folder / "model.json", contract(description, config, content, weights) | examples | served)
     package = job.place.root / PACKAGE.format(job.name)
     with continued(job, weights) as run:
         register(run, description, package, content, store.report["source"], images[:1])
+        if edition:
+            note(run, description.name, package, content, edition.record)
     tell(job.name, package, found)
+    if edition:
+        console.print(edition.told(job.name, config), markup=False)
+
+
+def int8(folder: Path, store: Store, config: Package, seed: int) -> "Edition | None":
+    """Make the int8 edition where it is asked for; whether it passed is in what is returned."""
+    if config.quantize != "int8":
+        return None
+    from stages.package.quantize import attempt
+
+    return attempt(folder, store, config, seed)
 
 
 def contract(model: "Description", config: Package, onnx: str, weights: str) -> dict[str, Any]:

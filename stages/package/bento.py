@@ -31,7 +31,7 @@ CODE_FILES = (
     "stages/index/collection.py", "stages/index/conditional",
 )  # fmt: skip
 NEVER = "1970-01-01T00:00:00+00:00"
-PACKAGED = ("model.onnx", "model.json", "examples")  # the rest of a package is for other servers
+PACKAGED = ("model.onnx", "model.int8.onnx", "model.json", "examples")  # the rest of a package is for other servers
 NOT_SERVED = ("matches.parquet",)
 
 

@@ -52,10 +52,7 @@ def fusible(path: Path) -> None:
 
     Its portable optimisations take the transpositions out; then x - c is written x + (-c): it fuses additions only.
     """
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(path)
-    onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    simplify(path, path)
     model = onnx.load(path)
     constants = {item.name: item for item in model.graph.initializer}
     for node in model.graph.node:
@@ -68,6 +65,14 @@ def fusible(path: Path) -> None:
     keep_only(model.opset_import, [item for item in model.opset_import if item.domain == ""])
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+
+def simplify(path: Path, target: Path) -> None:
+    """Write an ONNX file as ONNX Runtime's portable optimisations leave it."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(target)
+    onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
 def keep_only(field: Any, items: list[Any]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from stages.console import console
 from stages.preprocess.store import Images
+from stages.runtime import FILES
 from stages.tracking import Run
 from stages.train.model import Description
 
@@ -40,9 +41,26 @@ def register(run: Run, model: Description, package: Path, sha256: str, source: s
     run.attempt("the registered model", act)
 
 
-def known(client: Any, name: str, sha256: str) -> bool:
-    """Return whether these very bytes are registered already."""
-    return any(found.tags.get("onnx") == sha256 for found in client.search_model_versions(f"name = '{name}'"))
+def note(run: Run, name: str, package: Path, sha256: str, int8: dict[str, Any]) -> None:
+    """Record how the int8 edition of a registered package did, in the run and with the version; its file, too."""
+    tags = {"int8": str(int8["packaged"] or "not packaged"), "int8_test_accuracy": str(int8["accuracy"])}
+    run.metrics({"test_accuracy_int8": int8["accuracy"], "test_drop_points_int8": int8["drop_points"]})
+    run.tag("int8", tags["int8"])
+    if int8["packaged"]:
+        run.artifact(package / FILES["int8"], "int8")
+
+    def act() -> None:
+        version = known(run.client, name, sha256)
+        for tag, value in tags.items():
+            run.client.set_model_version_tag(name, version, tag, value)
+
+    run.attempt("int8 of the registered model", act)
+
+
+def known(client: Any, name: str, sha256: str) -> str | None:
+    """Return the version of these very bytes, None where they are not registered yet."""
+    versions = client.search_model_versions(f"name = '{name}'")
+    return next((str(found.version) for found in versions if found.tags.get("onnx") == sha256), None)
 
 
 def log(run: Run, model: Description, package: Path, example: Images) -> str:

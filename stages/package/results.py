@@ -8,10 +8,11 @@ from typing import Any
 
 from stages.files import read_json, write_json
 from stages.registry import NETWORKS, module_of, selected, source
+from stages.runtime import FILES, precisions
 from stages.train.history import HISTORY
 from stages.train.model import WEIGHTS, Description
 
-PACKAGED = ("model.onnx", "model.json", "parity.json")
+PACKAGED = ("model.json", "parity.json")
 SCRIPT = "prep_model.py"
 RESULTS = "results.csv"
 EPOCHS = "training_result.csv"
@@ -76,7 +77,7 @@ def write_results(folder: Path, model: Description, trained: Path, report: Path,
     epochs = read_epochs(trained / HISTORY)
     write_rows(folder / EPOCHS, epochs)
     write_json(folder / METADATA, metadata(model, epochs))
-    for name in PACKAGED:
+    for name in (*PACKAGED, *(FILES[precision] for precision in precisions(package))):
         shutil.copyfile(package / name, folder / name)
 
 

@@ -152,6 +152,17 @@ def test_a_folder_will_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(list(folder.iterdir())) == 9
 
 
+def test_int8_is_published_beside_fp32(home: Path, tmp_path: Path) -> None:
+    model, report, package = (home / "artifacts" / name / "resnet50" for name in ("models", "reports", "packages"))
+    (package / "model.int8.onnx").write_bytes(b"int8")
+    write_json(package / "model.json", {"int8": {"file": "model.int8.onnx"}})
+    folder = tmp_path / "results"
+    folder.mkdir()
+    write_results(folder, describe(model), model, report, package, {})
+    assert (folder / "model.int8.onnx").read_bytes() == b"int8"
+    assert (folder / "model.onnx").read_bytes() == b"onnx"
+
+
 @pytest.mark.parametrize(
     ("file", "content", "says"),
     [

@@ -1,11 +1,15 @@
 """Models of one's own, and of Keras."""
 
 import json
+import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
-from tests.conftest import ROOT, python
+from stages.package.quantize import attempt
+from stages.preprocess.store import Store
+from tests.conftest import ROOT, python, tree
 
 pytestmark = pytest.mark.slow
 
@@ -46,3 +50,19 @@ def test_a_keras_user_opens_the_model_in_keras(built: Path) -> None:
         "print(m.count_params(), m.predict(np.zeros((1, 48, 48, 3)), verbose=0).shape)"
     )
     assert python("-c", code, cwd=built).stdout.strip() == "2782649 (1, 1)"
+
+
+@pytest.mark.parametrize(("name", "dataset"), [("xception", "petimages"), ("breeds", "stanford_dogs")])
+def test_residual_networks_compute_in_8_bits(name: str, dataset: str, built: Path, tmp_path: Path) -> None:
+    """Of Keras and of PyTorch; in fp32 stay the last layer and what comes before the first."""
+    shutil.copyfile(built / "artifacts" / "packages" / name / "model.onnx", tmp_path / "model.onnx")
+    config = tree(f"models.{name}.package.quantize_drop=100").models[name].package
+    found = attempt(tmp_path, Store(built / "data" / "prepared" / dataset), config, 0)
+    assert found.trial.largest < 0.25
+    assert (tmp_path / "model.int8.onnx").stat().st_size < 0.3 * (tmp_path / "model.onnx").stat().st_size
+    nodes = list(onnx.load(tmp_path / "model.int8.onnx").graph.node)
+    first = next(number for number, node in enumerate(nodes) if node.op_type == "Conv")
+    made = {output: node.op_type for node in nodes for output in node.output}
+    plain = [node for node in nodes[first:] if node.op_type in ("Conv", "Gemm", "Add")
+             and made.get(node.input[0]) != "DequantizeLinear"]  # fmt: skip
+    assert [node.op_type for node in plain] == ["Gemm"]
