@@ -8,7 +8,8 @@ import numpy as np
 
 from stages.config import compose, typed
 from stages.files import write_json
-from stages.preprocess.store import Images
+from stages.preprocess.store import Images, Split
+from stages.runtime import FILES
 from stages.schema import Lightning, Model, Tree
 from stages.train.model import Description
 
@@ -43,19 +44,23 @@ def classifier(model: Model, description: Description) -> Any:
 
 
 def package(home: Path, name: str) -> Path:
-    """Write `artifacts/packages/<name>` of a PyTorch model below a folder: ONNX, contract, TorchServe's archive."""
+    """Write `artifacts/packages/<name>` of a PyTorch model below a folder: ONNX, int8, contract, `.mar`."""
     from stages.package import torchserve
     from stages.package.__main__ import contract
     from stages.package.onnx import export
+    from stages.package.quantize import quantize
 
     tree = documented()
     model, description = tree.models[name], described(tree, name)
     folder = home / "artifacts" / "packages" / name
     folder.mkdir(parents=True)
     whole = classifier(model, description)
-    export(whole, description.size, model.package.opset, folder / "model.onnx")
+    export(whole, description.size, model.package.opset, folder / FILES["fp32"])
     torchserve.archive(whole.network, description, model.package.mar_version, folder)
-    write_json(folder / "model.json", contract(description, model.package, "", "") | {"examples": []})
+    seen = Split(pictures(8, description.size), np.zeros(8, np.int64), [])
+    quantize(folder / FILES["fp32"], seen, np.arange(8), folder / FILES["int8"])
+    served = {"examples": [], "int8": {"file": FILES["int8"]}}
+    write_json(folder / "model.json", contract(description, model.package, "", "") | served)
     return folder
 
 
