@@ -10,9 +10,10 @@ from stages.files import atomic_file
 
 
 class Beside(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it; Lightning's own passes through the folder for temporary files.
+    """Writes a checkpoint beside its place and renames it.
 
-    There a killed process leaves it for ever, and where that is another disk it is moved by copying.
+    Lightning's own goes by way of the folder for temporary files: there a killed process leaves it for ever, and from
+    there, where that is another disk, it is copied into place.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
