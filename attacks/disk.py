@@ -1,0 +1,208 @@
+"""`python -m attacks.disk`: every stage on a disk that is full, then on one that is read-only (needs root on Linux).
+
+A project on a small tmpfs: a file takes all room but a share of what a stage writes, and the stage must say so in one
+line and leave every file as it was; when there is room again, the same command must complete. Then the disk is
+mounted read-only, and the stage must say that before it works.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.table import Table
+
+from attacks.steps import Step, fresh, needed, steps
+from attacks.traces import Traces, differences, traces
+from attacks.victim import LONGEST, Cold, Warm
+from stages.console import console, track
+
+STAGES = ("fetch", "preprocess", "train", "evaluate", "package", "publish")
+KEPT = (".checkpoints", "data/cache")  # unfinished work that the next attempt goes on with
+SHARES = (0.0, 0.5, 0.9)
+SIZE = "1500m"
+BALLAST = "ballast"
+FULL, CLOSED = "the disk is full", "not allowed (read-only file system)"
+WORK = ("drawing", "packing", "epoch 1", "testing", "packaged", "published")  # printed by stages at work
+
+
+class NotPermitted(Exception):
+    """This process may not mount."""
+
+
+@dataclass
+class Disk:
+    """A small file system in memory."""
+
+    folder: Path
+
+    def fill(self, room: int) -> None:
+        """Take all the room but so many bytes."""
+        state = os.statvfs(self.folder)
+        free = state.f_bavail * state.f_frsize - room
+        with (self.folder / BALLAST).open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(1, free))
+
+    def empty(self) -> None:
+        """Give the room back."""
+        (self.folder / BALLAST).unlink()
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Have it read-only."""
+        mount("-o", "remount,ro", str(self.folder))
+        try:
+            yield
+        finally:
+            mount("-o", "remount,rw", str(self.folder))
+
+
+def mount(*words: str) -> None:
+    """Call mount, or raise NotPermitted."""
+    done = subprocess.run(["mount", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NotPermitted(done.stderr.strip())
+
+
+@contextmanager
+def disk(folder: Path, size: str = SIZE) -> Iterator[Disk]:
+    """Mount an empty disk of a size at a folder, for as long as this lasts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@dataclass
+class Attack:
+    """A project on such a disk."""
+
+    disk: Disk
+    project: Path
+    starter: Warm | Cold
+    wrong: list[str] = field(default_factory=list)
+
+    def run(self, step: Step, way: str) -> None:
+        """Break one step in every manner, each time after it has completed, so that there are earlier outputs."""
+        before = traces(self.project)
+        self.call(step, way, expect=0)
+        expected = traces(self.project)
+        need = written(self.project, expected.keys() - before.keys())
+        for share in SHARES if way != "dvc" else SHARES[1:2]:
+            self.disk.fill(int(share * need))
+            try:
+                said = self.call(step, way, expect=None if way == "dvc" else 2)
+                self.look(step, way, said, FULL, expected)
+            finally:
+                self.disk.empty()
+            self.call(step, way, expect=0)
+            self.note(step, way, differences(expected, traces(self.project)))
+        if way != "dvc":
+            with self.disk.closed():
+                said = self.call(step, way, expect=2)
+            self.look(step, way, said, CLOSED, expected)
+            self.note(step, way, [f"worked before it looked: {word}" for word in WORK if word in said])
+
+    def call(self, step: Step, way: str, expect: int | None) -> str:
+        """Run the command and return what it says; None expects any failure."""
+        log = self.starter.log
+        log.write_text("")
+        victim = self.starter.start(step.command(way), self.project)
+        victim.wait(LONGEST)
+        said = log.read_text(encoding="utf-8", errors="replace")
+        if victim.status != expect if expect is not None else victim.status == 0:
+            self.note(step, way, [f"status {victim.status}: {said[-2000:]}"])
+        return said
+
+    def look(self, step: Step, way: str, said: str, reason: str, expected: Traces) -> None:
+        """Check what a refusal says and leaves."""
+        own = step.output if way == "dvc" else None  # DVC takes a stage's outputs away before it runs
+        left = {path: value for path, value in traces(self.project).items() if not path.startswith(KEPT)}
+        there = {path: value for path, value in expected.items() if not path.startswith(KEPT)}
+        found = differences(there, left)
+        self.note(step, way, [f"after the refusal {what}" for what in found if own is None or own not in what])
+        lines = [line for line in said.splitlines() if line.startswith("error ")]
+        if way != "dvc" and (len(lines) != 1 or reason not in lines[0] or "Traceback" in said):
+            self.note(step, way, [f"said: {said[-2000:]}"])
+
+    def note(self, step: Step, way: str, wrong: Sequence[str]) -> None:
+        """Note what is wrong."""
+        self.wrong += [f"{' '.join(step.command(way))}: {what}" for what in wrong]
+
+
+def written(project: Path, paths: set[str]) -> int:
+    """Return how many bytes these files have."""
+    return sum((project / path).stat().st_size for path in paths if (project / path).is_file())
+
+
+def attack(base: Path, chosen: Sequence[str], ways: Sequence[str], cold: bool = False) -> dict[str, list[str]]:
+    """Break every stage chosen, in a project on a disk mounted below `base`; return what was wrong with each."""
+    log, found = base / "log.txt", {}
+    base.mkdir(parents=True, exist_ok=True)
+    with disk(base / "disk") as small:
+        changes = {"MLFLOW_TRACKING_URI": f"sqlite:///{base / 'mlflow.db'}", "TMPDIR": str(base)}
+        known, single = steps("") | {"publish": publishing(small.folder / "project")}, Cold(log, **changes)
+        starter = single if cold else Warm(log, **changes)
+        assault = Attack(small, fresh(small.folder / "project"), starter)
+        names = needed({name: 1 for name in chosen if name != "publish"}) + ["publish"] * ("publish" in chosen)
+        try:
+            for name in track(names, len(names), "breaking"):
+                if name not in chosen:
+                    assault.call(known[name], "stage", expect=0)
+                for way in ways if name in chosen and name != "publish" else ("stage",) * (name in chosen):
+                    Attack.run(through(assault, single, way), known[name], way)
+                found[name], assault.wrong = assault.wrong, []
+        finally:
+            if isinstance(starter, Warm):
+                starter.close()
+    return {name: wrong for name, wrong in found.items() if name in chosen}
+
+
+def through(assault: Attack, single: Cold, way: str) -> Attack:
+    """Return the attack with what starts commands of this way."""
+    return Attack(assault.disk, assault.project, single, assault.wrong) if way == "dvc" else assault
+
+
+def publishing(project: Path) -> Step:
+    """Return the step that publishes to a folder."""
+    words, target = ("stages.publish", "model=base_cnn"), f"models.base_cnn.publish.to={project / 'published'}"
+    return Step(words, "", "published", (target,))
+
+
+def show(found: dict[str, list[str]]) -> bool:
+    """Print a row for each stage and what was wrong; return whether all was well."""
+    shown = Table("stage", "wrong")
+    for name, wrong in found.items():
+        shown.add_row(name, str(len(wrong)))
+    console.print(shown)
+    for wrong in found.values():
+        for what in wrong:
+            console.print(what, markup=False)
+    return not any(found.values())
+
+
+def main() -> None:
+    """Attack, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m attacks.disk", description=__doc__)
+    parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=[*steps(""), "publish"], metavar="STAGE")
+    parser.add_argument("--dvc", action="store_true", help="break `dvc repro` too: slower")
+    parser.add_argument("--cold", action="store_true", help="start every command as a process of its own: slower")
+    arguments = parser.parse_args()
+    ways = ["stage", "dvc"] if arguments.dvc else ["stage"]
+    with tempfile.TemporaryDirectory(prefix="bestiary-disk-") as folder:
+        try:
+            found = attack(Path(folder), arguments.stages, ways, arguments.cold)
+        except NotPermitted as error:
+            sys.exit(f"needs to mount a file system: {error}")
+    sys.exit(0 if show(found) else 1)
+
+
+if __name__ == "__main__":
+    main()

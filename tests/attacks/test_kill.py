@@ -1,0 +1,19 @@
+"""The driver that kills, in small; longer: `python -m attacks.kill --kills 200`."""
+
+from pathlib import Path
+
+import pytest
+
+from attacks.kill import attack
+from attacks.traces import unfinished
+
+pytestmark = pytest.mark.slow
+
+KILLS = {"download": 5, "objects": 4, "fetch": 6, "preprocess": 6, "train": 4, "evaluate": 2, "package": 3}
+
+
+def test_after_thirty_kills_everything_is_as_it_would_have_been(tmp_path: Path) -> None:
+    found = attack(tmp_path, KILLS, seed=7, dvc=0.1)
+    assert {name: outcome.wrong for name, outcome in found.items() if outcome.wrong} == {}
+    assert {name: outcome.kills for name, outcome in found.items()} == KILLS
+    assert unfinished(tmp_path / "broken") == 0
