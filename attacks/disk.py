@@ -133,8 +133,10 @@ class Attack:
             self.note(step, way, [f"said: {said[-2000:]}"])
 
     def note(self, step: Step, way: str, wrong: Sequence[str]) -> None:
-        """Note what is wrong."""
-        self.wrong += [f"{' '.join(step.command(way))}: {what}" for what in wrong]
+        """Note what is wrong, and say it."""
+        for what in wrong:
+            self.wrong.append(f"{' '.join(step.command(way))}: {what}")
+            console.print(self.wrong[-1], markup=False)
 
 
 def written(project: Path, paths: set[str]) -> int:
@@ -182,9 +184,6 @@ def show(found: dict[str, list[str]]) -> bool:
     for name, wrong in found.items():
         shown.add_row(name, str(len(wrong)))
     console.print(shown)
-    for wrong in found.values():
-        for what in wrong:
-            console.print(what, markup=False)
     return not any(found.values())
 
 

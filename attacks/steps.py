@@ -82,10 +82,11 @@ def fresh(folder: Path) -> Path:
     copy_project(folder)
     config = folder / "conf" / "config.yaml"
     config.write_text(config.read_text().replace("- profile: demo", "- profile: smoke"))
-    (folder / ".dvc" / "config").write_text((folder / ".dvc" / "config").read_text() + "[core]\n    no_scm = true\n")
-    subprocess.run(
-        [sys.executable, "-m", "stages.compose"], cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL
-    )
+    settings = folder / ".dvc" / "config"
+    settings.write_text(settings.read_text().replace("[core]\n", "[core]\n    no_scm = true\n"))
+    for words in ((), ("--check",)):  # what DVC's own first stage does
+        command = [sys.executable, "-m", "stages.compose", *words]
+        subprocess.run(command, cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
     return folder
 
 
