@@ -1,7 +1,7 @@
 """`python -m attacks.disk`: every stage on a disk that is full, then on one that is read-only (needs root on Linux).
 
-A project on a small tmpfs: a file takes all room but a share of what a stage writes, and the stage must say so in one
-line and leave every file as it was; when there is room again, the same command must complete. Then the disk is
+A project on a tmpfs that leaves room for a share of what a stage writes: the stage must say so in one line and leave
+every file as it was; when there is room again, the same command must complete. Then the disk is
 mounted read-only, and the stage must say that before it works.
 """
 
@@ -26,7 +26,6 @@ STAGES = ("fetch", "preprocess", "train", "evaluate", "package", "publish")
 KEPT = (".checkpoints", "data/cache")  # unfinished work that the next attempt goes on with
 SHARES = (0.0, 0.5, 0.9)
 SIZE = "1500m"
-BALLAST = "ballast"
 FULL, CLOSED = "the disk is full", "not allowed (read-only file system)"
 WORK = ("drawing", "packing", "epoch 1", "testing", "packaged", "published")  # printed by stages at work
 
@@ -42,15 +41,14 @@ class Disk:
     folder: Path
 
     def fill(self, room: int) -> None:
-        """Take all the room but so many bytes."""
+        """Leave room for so many bytes more."""
         state = os.statvfs(self.folder)
-        free = state.f_bavail * state.f_frsize - room
-        with (self.folder / BALLAST).open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(1, free))
+        used = (state.f_blocks - state.f_bfree) * state.f_frsize
+        mount("-o", f"remount,size={used + max(room, state.f_frsize)}", str(self.folder))
 
     def empty(self) -> None:
-        """Give the room back."""
-        (self.folder / BALLAST).unlink()
+        """Give all the room."""
+        mount("-o", f"remount,size={SIZE}", str(self.folder))
 
     @contextmanager
     def closed(self) -> Iterator[None]:
