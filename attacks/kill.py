@@ -54,7 +54,7 @@ class Attack:
     rng: random.Random
     cold: Cold
     warm: Warm | Cold
-    dvc: float
+    dvc: Mapping[str, float]
 
     def run(self, step: Step, kills: int, tick: Tick) -> Outcome:
         """Run a step unbroken, then kill it so many times in the other project."""
@@ -81,7 +81,7 @@ class Attack:
 
     def way(self, step: Step) -> str:
         """Draw who calls the stage."""
-        if not step.asked and self.rng.random() < self.dvc:
+        if not step.asked and self.rng.random() < self.dvc.get(step.stage, 0.0):
             return "dvc"
         return "person" if self.rng.random() < 0.3 else "stage"
 
@@ -166,8 +166,13 @@ class Attack:
         return wrong + differences(expected, found)
 
 
-def attack(base: Path, kills: Mapping[str, int], seed: int, dvc: float = 0.1, cold: bool = False) -> dict[str, Outcome]:
-    """Kill every step named so many times, in projects made below `base`; return what became of each."""
+def attack(
+    base: Path, kills: Mapping[str, int], seed: int, dvc: Mapping[str, float], cold: bool = False
+) -> dict[str, Outcome]:
+    """Kill every step named so many times, in projects made below `base`; return what became of each.
+
+    `dvc` says of stages which share of the kills hits `dvc repro`.
+    """
     chosen = needed(kills)
     scratch = base / "tmp"
     scratch.mkdir(parents=True)
@@ -182,7 +187,9 @@ def attack(base: Path, kills: Mapping[str, int], seed: int, dvc: float = 0.1, co
 
 
 @contextmanager
-def prepared(base: Path, seed: int, dvc: float, cold: bool, scratch: Path) -> Iterator[tuple[Attack, str]]:
+def prepared(
+    base: Path, seed: int, dvc: Mapping[str, float], cold: bool, scratch: Path
+) -> Iterator[tuple[Attack, str]]:
     """Yield an attack on two fresh projects, and the address of what is downloaded."""
     log, files = base / "log.txt", published(base / "published")
     log.touch()
@@ -234,7 +241,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bestiary-kill-") as folder:
         base, kills = Path(folder), spread(arguments.stages, arguments.kills)
-        found = attack(base, kills, arguments.seed, arguments.dvc, arguments.cold)
+        shares = dict.fromkeys((step.stage for step in steps("").values()), arguments.dvc)
+        found = attack(base, kills, arguments.seed, shares, arguments.cold)
         sys.exit(0 if show(found, base) else 1)
 
 

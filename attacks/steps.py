@@ -23,6 +23,11 @@ class Step:
     output: str
     asked: tuple[str, ...] = ()
 
+    @property
+    def stage(self) -> str:
+        """Its stage in dvc.yaml."""
+        return self.target.partition("@")[0]
+
     def command(self, way: str, run: str = RUN) -> list[str]:
         """Return the command as DVC runs it ("stage"), as a person does ("person", to `run`), or DVC's own ("dvc")."""
         module, pick = self.words

@@ -12,8 +12,11 @@ from stages.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
-# Libraries that write by themselves say it in words; NumPy does not say why it wrote less than it was to.
-FULL_WORDS = re.compile(r"No space left on device|os error 28|Disk quota exceeded|\d+ requested and \d+ written")
+# Libraries that write by themselves say it in words; NumPy and PyTorch do not say why they wrote less than they were to.
+FULL_WORDS = re.compile(
+    r"No space left on device|os error 28|Disk quota exceeded|\d+ requested and \d+ written|"
+    r"unexpected pos \d+ vs \d+|PytorchStreamWriter failed writing"
+)
 CLOSED_WORDS = re.compile(r"Read-only file system|os error 30")
 MIB = 2**20
 

@@ -26,6 +26,7 @@ class SafetensorError(Exception):
         system(errno.EDQUOT),
         SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
         OSError("8388608 requested and 1234 written"),
+        RuntimeError("[enforce fail at inline_container.cc:671] . unexpected pos 1497280 vs 1497176"),
     ],
     ids=str,
 )
