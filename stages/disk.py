@@ -12,7 +12,7 @@ from stages.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
-# Libraries that write by themselves say it in words; NumPy and PyTorch do not say why they wrote less than they were to.
+# Libraries that write by themselves say it in words; NumPy and PyTorch do not even say why they wrote less.
 FULL_WORDS = re.compile(
     r"No space left on device|os error 28|Disk quota exceeded|\d+ requested and \d+ written|"
     r"unexpected pos \d+ vs \d+|PytorchStreamWriter failed writing"
