@@ -27,7 +27,7 @@ STAGES = ("fetch", "preprocess", "train", "evaluate", "package", "publish")
 KEPT = (".checkpoints", "data/cache")  # unfinished work that the next attempt goes on with
 SHARES = (0.5, 0.0, 0.9)
 SIZE = "1500m"
-PUBLISHED = "published"
+PUBLISH, PUBLISHED, TESTED = "publish", "published", ("evaluate", "package")
 FULL, CLOSED = "the disk is full", "not allowed (read-only file system)"
 WORK = ("drawing", "packing", "epoch 1", "testing", "packaged", "published")  # printed by stages at work
 
@@ -161,21 +161,28 @@ def attack(
     base.mkdir(parents=True, exist_ok=True)
     with disk(base / "disk") as small:
         changes = {"MLFLOW_TRACKING_URI": f"sqlite:///{base / 'mlflow.db'}", "TMPDIR": str(base)}
-        known, single = steps("") | {"publish": publishing(small.folder / "project")}, Cold(log, **changes)
+        known, single = steps("") | {PUBLISH: publishing(small.folder / "project")}, Cold(log, **changes)
         starter = single if cold else Warm(log, **changes)
         assault = Attack(small, fresh(small.folder / "project"), starter, shares)
-        names = needed({name: 1 for name in chosen if name != "publish"}) + ["publish"] * ("publish" in chosen)
+        names = order(chosen)
         try:
             for name in track(names, len(names), "breaking"):
                 if name not in chosen:
                     assault.call(known[name], "stage", expect=0)
-                for way in ways if name in chosen and name != "publish" else ("stage",) * (name in chosen):
+                for way in ways if name in chosen and name != PUBLISH else ("stage",) * (name in chosen):
                     Attack.run(through(assault, single, way), known[name], way)
                 found[name], assault.wrong = assault.wrong, []
         finally:
             if isinstance(starter, Warm):
                 starter.close()
     return {name: wrong for name, wrong in found.items() if name in chosen}
+
+
+def order(chosen: Sequence[str]) -> list[str]:
+    """Return the names of the stages to run, in order: those chosen, and what they need."""
+    if PUBLISH not in chosen:
+        return needed(dict.fromkeys(chosen, 1))
+    return [*needed(dict.fromkeys([*chosen, *TESTED], 1)), PUBLISH]
 
 
 def through(assault: Attack, single: Cold, way: str) -> Attack:
@@ -201,7 +208,7 @@ def show(found: dict[str, list[str]]) -> bool:
 def main() -> None:
     """Attack, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m attacks.disk", description=__doc__)
-    parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=[*steps(""), "publish"], metavar="STAGE")
+    parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=[*steps(""), PUBLISH], metavar="STAGE")
     parser.add_argument("--dvc", action="store_true", help="break `dvc repro` too: slower")
     parser.add_argument("--cold", action="store_true", help="start every command as a process of its own: slower")
     arguments = parser.parse_args()

@@ -55,10 +55,12 @@ class Attack:
     cold: Cold
     warm: Warm | Cold
     dvc: Mapping[str, float]
+    earlier: Traces = field(default_factory=dict)
 
     def run(self, step: Step, kills: int, tick: Tick) -> Outcome:
         """Run a step unbroken, then kill it so many times in the other project."""
         outcome = Outcome()
+        self.earlier = below(traces(self.broken), step.output)
         self.forget_downloads(self.unbroken, self.broken)
         usual = {"stage": self.complete(step, "stage", self.unbroken)}
         expected = traces(self.unbroken)
@@ -150,8 +152,8 @@ class Attack:
         """Say what is not whole in an output that is there after a kill; DVC links outputs into place one by one."""
         if way == "dvc" or not self.place(step, way).exists():
             return []
-        under = RUN if way == "person" else ""
-        return differences(below(expected, step.output), below(traces(self.broken), step.output, under))
+        found = below(traces(self.broken), step.output, RUN if way == "person" else "")
+        return differences(below(expected, step.output), found) if found != self.earlier else []
 
     def left(self, step: Step, way: str, expected: Traces) -> list[str]:
         """Say what is missing, stray or different after a command has completed."""
