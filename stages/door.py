@@ -15,6 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from stages.config import CONF, complaint, project, typed
+from stages.disk import told
 from stages.errors import UserError, choose, refusal
 from stages.files import write_json
 from stages.index_schema import Index
@@ -80,7 +81,8 @@ class Door:
         try:
             refuse_secrets(sys.argv[1:], "the command line")
             check_origin(sys.argv[1:])
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(self.run)()
+            with told(project()):
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(self.run)()
         except UserError as error:
             raise SystemExit(refusal(error)) from None
         except HydraException as error:
@@ -91,7 +93,8 @@ class Door:
     def run(self, config: DictConfig) -> float | None:
         """Run the task once; in a sweep one job's mistake does not end the others."""
         try:
-            return keep(self.task(job(config, self.stage, self.picks)))
+            with told(project()):
+                return keep(self.task(job(config, self.stage, self.picks)))
         except UserError as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
@@ -141,13 +144,20 @@ def check_origin(words: list[str]) -> None:
 def job(config: DictConfig, stage: str, picks: str | None) -> Job:
     """Check the composed config and return what the stage needs; nothing else has run before this."""
     tree = typed(config)
+    found = Job(stage, tree, chosen(tree, config, picks), place(config))
+    found.place.require_writable(stage, found.name)
+    return found
+
+
+def chosen(tree: Tree, config: DictConfig, picks: str | None) -> str:
+    """Return what the stage works on, by name."""
     if picks is None:
-        return Job(stage, tree, "", place(config))
+        return ""
     known: dict[str, Any] = getattr(tree, GROUPS[picks])
     name = config.get(picks)
     if name is None:
         raise UserError(f"{picks}: not chosen; say {picks}=… with one of {', '.join(known)}")
-    return Job(stage, tree, choose(picks, name, known), place(config))
+    return choose(picks, name, known)
 
 
 def place(config: DictConfig) -> Place:

@@ -1,5 +1,6 @@
-"""Outputs are written beside their place and renamed into it, so a killed process leaves none half-written."""
+"""Outputs are written beside their place, made durable and renamed into it: none is ever half-written."""
 
+import errno
 import hashlib
 import json
 import os
@@ -19,17 +20,22 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     Who has files of the former target open, a server say, goes on reading them.
     """
     scratch, former = (target.with_name(f".{target.name}.{state}") for state in ("partial", "former"))
+    if former.exists() and not target.exists():  # killed between the two renamings
+        former.rename(target)
     for folder in (scratch, former):
         shutil.rmtree(folder, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
         yield scratch
+        for path in (*scratch.rglob("*"), scratch):
+            settle(path)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     if target.exists():
         target.rename(former)
     scratch.rename(target)
+    settle(target.parent)
     shutil.rmtree(former, ignore_errors=True)
 
 
@@ -40,11 +46,25 @@ def atomic_file(target: Path) -> Iterator[Path]:
     scratch = target.with_name(f".{target.name}.partial")
     try:
         yield scratch
-        with scratch.open("rb+") as file:
-            os.fsync(file.fileno())
+        settle(scratch)
         scratch.replace(target)
+        settle(target.parent)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def settle(path: Path) -> None:
+    """Have a file's bytes, or a folder's names, on the disk: what is there then outlives a power cut."""
+    if path.is_symlink() or not (path.is_file() or path.is_dir()):
+        return
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # of some shared file systems, for folders: they have nothing to settle
+            raise
+    finally:
+        os.close(opened)
 
 
 def is_plain(name: str) -> bool:

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.disk import require_writable, told
 from stages.errors import UserError
 from stages.files import atomic_folder
+from stages.lock import alone
 
 RAW = "data/raw/{}"
 PREPARED = "data/prepared/{}"
@@ -19,6 +21,7 @@ REPORT = "artifacts/reports/{}"
 PACKAGE = "artifacts/packages/{}"
 FEATURISER = "artifacts/featurisers/{}"
 INDEX = "artifacts/indexes/{}"
+BENTOS = "artifacts/bentos{}"
 MAKERS = {
     "raw": "fetch",
     "prepared": "preprocess",
@@ -27,6 +30,16 @@ MAKERS = {
     "packages": "package",
     "featurisers": "featuriser",
     "indexes": "index",
+}
+WRITTEN = {
+    "fetch": (RAW,),
+    "preprocess": (PREPARED,),
+    "train": (MODEL,),
+    "evaluate": (REPORT,),
+    "package": (PACKAGE,),
+    "featuriser": (FEATURISER,),
+    "index": (INDEX, REPORT),
+    "bento": (BENTOS,),
 }
 
 
@@ -51,10 +64,15 @@ class Place:
         places = (base / layout.format(name) for base in (self.root, self.project))
         return next((place for place in places if place.exists()), None)
 
+    def require_writable(self, stage: str, name: str) -> None:
+        """Raise a UserError where a stage's outputs cannot be written: better now than when they are computed."""
+        for layout in WRITTEN.get(stage, ()):
+            require_writable(self.root / layout.format(name))
+
     @contextmanager
     def write(self, layout: str, name: str) -> Iterator[Path]:
-        """Yield a scratch folder that becomes the output when all went well."""
-        target = self.root / layout.format(name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_folder(target) as scratch:
+        """Yield a scratch folder that becomes the output when all went well; others who write it wait."""
+        relative = layout.format(name)
+        target = self.root / relative
+        with told(target), alone(target, f"writing {relative}"), atomic_folder(target) as scratch, told(target):
             yield scratch

@@ -9,11 +9,12 @@ from typing import Any
 
 from stages.config import project
 from stages.console import console
+from stages.disk import require_writable, told
 from stages.door import Job, door
 from stages.errors import UserError
 from stages.fetch import bucket
 from stages.fetch.download import copy, is_remote, public
-from stages.files import fingerprint, read_json, sha256_file, write_json
+from stages.files import atomic_folder, fingerprint, read_json, sha256_file, write_json
 from stages.place import MODEL, PACKAGE, REPORT
 from stages.tracking import continued
 
@@ -26,6 +27,9 @@ def main(job: Job) -> None:
     from stages.package.results import write_results
     from stages.train.model import WEIGHTS, describe
 
+    to = job.model.publish.to
+    if not is_remote(to):
+        require_writable(local(to) / MANIFEST)
     trained, report, package = tested(job)
     weights = sha256_file(trained / WEIGHTS)
     with tempfile.TemporaryDirectory() as scratch:
@@ -45,8 +49,7 @@ def upload(folder: Path, job: Job, weights: str) -> str:
         console.print(f"published already: {public(target)}", markup=False)
         return target
     write_json(folder / MANIFEST, {"model": job.name, "run": run, "weights": weights, "files": files})
-    for name in (*files, MANIFEST):
-        put(folder / name, f"{target}/{name}")
+    put(folder, [*files, MANIFEST], target)
     console.print(f"published {job.name}: {public(target)}, {len(files)} files and {MANIFEST}", markup=False)
     return target
 
@@ -74,12 +77,15 @@ def there(url: str) -> bool:
     return bucket.exists(url) if is_remote(url) else local(url).exists()
 
 
-def put(file: Path, url: str) -> None:
-    """Publish one file, whole or not at all."""
-    if is_remote(url):
-        bucket.upload(file, url)
-    else:
-        copy(file, local(url))
+def put(folder: Path, names: list[str], target: str) -> None:
+    """Publish files in order, each whole or not at all; in a folder of this disk all of them or none."""
+    if is_remote(target):
+        for name in names:
+            bucket.upload(folder / name, f"{target}/{name}")
+        return
+    with told(local(target)), atomic_folder(local(target)) as scratch, told(local(target)):
+        for name in names:
+            copy(folder / name, scratch / name)
 
 
 def local(url: str) -> Path:

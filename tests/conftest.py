@@ -1,6 +1,4 @@
 import io
-import os
-import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attacks.project import copy_project, environment
 from stages.config import compose, typed
 from stages.schema import Synthetic, Train, Tree
 from tests.stores import bucket, gcs, s3  # noqa: F401  # fixtures
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from stages.train.model import Description
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("MLproject", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore", ".gitignore")
-COPIED = ("bento", "conf", "stages", *FILES)
 SMALL = Synthetic(images=48, unlabelled=4, corrupt=4, smallest=64, largest=120)
 
 
@@ -42,30 +39,6 @@ def photo(width: int = 40, height: int = 30, seed: int = 0) -> Image.Image:
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8))
     return coarse.resize((width, height), Image.Resampling.BICUBIC)
-
-
-def copy_project(target: Path) -> Path:
-    """Copy the project's own files, as a fresh clone would hold them."""
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target / name)
-    (target / ".dvc").mkdir()
-    for name in ("config", ".gitignore"):
-        shutil.copyfile(ROOT / ".dvc" / name, target / ".dvc" / name)
-    return target
-
-
-def environment(**changes: str) -> dict[str, str]:
-    """Return an environment in which the project's own interpreter comes first and nothing reports home."""
-    scripts = str(Path(sys.executable).parent)
-    left = ("DVC", "MLFLOW", "BESTIARY", "ORT_", "PYTHONDONTWRITEBYTECODE")
-    outer = {name: value for name, value in os.environ.items() if not name.startswith(left)}
-    quiet = {"DVC_NO_ANALYTICS": "1", "BENTOML_DO_NOT_TRACK": "True", "COLUMNS": "200"}
-    return outer | {"PATH": f"{scripts}:{os.environ['PATH']}"} | quiet | changes
 
 
 def run(*command: str, cwd: Path, check: bool = True, **changes: str) -> subprocess.CompletedProcess[str]:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,26 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_a_fingerprint_is_of_the_content() -> None:
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1}) != fingerprint({"a": 1, "b": 3})
+
+
+def test_what_is_renamed_is_on_the_disk_before_and_its_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda opened: settled.append(Path(f"/proc/self/fd/{opened}").readlink().name))
+    write_json(tmp_path / "out.json", {})
+    assert settled == [".out.json.partial", tmp_path.name]
+    settled.clear()
+    with atomic_folder(tmp_path / "out") as scratch:
+        (scratch / "inner").mkdir()
+        (scratch / "inner" / "a").write_text("a")
+    assert settled == ["inner", "a", ".out.partial", tmp_path.name]
+
+
+def test_who_was_killed_between_two_renamings_has_lost_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".out.former").mkdir()
+    (tmp_path / ".out.former" / "a").write_text("old")
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "out"):
+        raise RuntimeError
+    assert [file.read_text() for file in (tmp_path / "out").iterdir()] == ["old"]
+    assert [file.name for file in tmp_path.iterdir()] == ["out"]

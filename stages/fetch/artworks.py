@@ -6,7 +6,6 @@ A picture is a function of (seed, number). Titles and artists are invented.
 import io
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from stages.console import track
 from stages.fetch.gallery.cultures import Culture, cultures
 from stages.fetch.gallery.techniques import TECHNIQUES
 from stages.fetch.synthetic import broken
+from stages.parallel import processes
 from stages.schema import Synthetic
 
 MUSEUMS = ("met", "rijks")
@@ -83,7 +83,7 @@ def works(spec: Synthetic) -> list[Drawn]:
 def photographs(drawn: Sequence[Drawn], spec: Synthetic, seed: int) -> Iterator[bytes]:
     """Yield one JPEG for each artwork, drawn on all cores, in order."""
     jobs = [(work, spec.smallest, spec.largest, seed) for work in drawn]
-    with ProcessPoolExecutor() as pool:
+    with processes() as pool:
         yield from track(pool.map(photograph, jobs, chunksize=8), len(jobs), "drawing")
 
 

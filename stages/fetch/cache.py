@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from filelock import FileLock
-
 from stages.console import console
 from stages.fetch.located import Remote
 from stages.fetch.objects import Manner, Wanted, outcomes
+from stages.lock import alone
 
 
 def bring(found: Mapping[Remote, str], root: Path, manner: Manner) -> dict[Remote, str]:
     """Fetch pictures, each named with where it is asked for, below `root`; return why some did not come."""
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / ".lock"):
+    with alone(root, "fetching pictures"):
         missing = {item.cached(root): item for item in found if not item.cached(root).exists()}
         wanted = [Wanted(item.bucket, item.key, target, found[item]) for target, item in missing.items()]
         failed = {

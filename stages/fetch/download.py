@@ -1,6 +1,5 @@
 """One download for every protocol: resumed where it broke off, complete or not there at all."""
 
-import errno
 import hashlib
 import os
 import shutil
@@ -12,8 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from stages.console import console, transfer
+from stages.disk import refused
 from stages.errors import UserError, first_line
 from stages.files import atomic_file, fingerprint, read_json, sha256_file, write_json
+from stages.lock import alone
 
 ATTEMPTS = 5
 WAIT = 1.0
@@ -68,9 +69,10 @@ def download(url: str, cache: Path, sha256: str | None) -> Path:
     """Return the file at a remote URL, in the cache: what is there is checked, what is missing is fetched."""
     folder = cache / fingerprint(url)
     target = folder / (Path(urlsplit(url).path).name or "download")
-    if not (target.exists() and (sha256 is None or sha256_file(target) == sha256.lower())):
-        resume(url, target)
-        verify(target, sha256, public(url))
+    with alone(target, f"downloading {public(url)}"):
+        if not (target.exists() and (sha256 is None or sha256_file(target) == sha256.lower())):
+            resume(url, target)
+            verify(target, sha256, public(url))
     return target
 
 
@@ -95,10 +97,9 @@ def resume(url: str, target: Path) -> None:
 
 def refuse_final(error: Exception, url: str, part: Path) -> None:
     """Raise a UserError for what another attempt would not change."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        raise UserError(f"{part.parent}: the disk is full; make room and run again to go on") from error
-    if isinstance(error, OSError) and error.filename is not None and str(part.parent) in str(error.filename):
-        raise UserError(f"{error.filename}: cannot be written ({error.strerror})") from error
+    of_disk = refused(error, part.parent)
+    if of_disk is not None:
+        raise of_disk from error
     if isinstance(error, FileNotFoundError):
         raise NotFound(f"{public(url)}: not found; is the address right?") from error
     if isinstance(error, PermissionError) or "Credentials" in type(error).__name__:

@@ -8,7 +8,6 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from colorsys import hsv_to_rgb
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -17,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from stages.console import track
+from stages.parallel import processes
 from stages.schema import Synthetic
 
 CANVAS = 256
@@ -54,7 +54,7 @@ FOX = Animal("fox", ears="pointed", snout=0.36, whiskers=False)
 def drawings(animals: Sequence[Sitter], spec: Synthetic, seed: int) -> Iterator[bytes]:
     """Yield one JPEG for each animal, drawn on all cores, in order."""
     jobs = [(animal, spec.smallest, spec.largest, seed, number) for number, animal in enumerate(animals)]
-    with ProcessPoolExecutor() as pool:
+    with processes() as pool:
         yield from track(pool.map(photograph, jobs, chunksize=16), len(jobs), "drawing")
 
 

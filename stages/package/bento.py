@@ -20,7 +20,7 @@ from stages.door import Job, door
 from stages.errors import UserError
 from stages.fetch.download import place
 from stages.files import write_text
-from stages.place import INDEX, PACKAGE
+from stages.place import BENTOS, INDEX, PACKAGE
 
 REQUIREMENTS = (
     "bentoml", "httpcore", "jinja2", "numpy", "onnxruntime", "pillow", "python-multipart", "pyyaml", "starlette",
@@ -43,7 +43,7 @@ def main(job: Job) -> None:
     found |= {name: folder for name in job.tree.indexes if (folder := job.place.find(INDEX, name))}
     if not found:
         raise UserError("artifacts/packages: no package in it; make them with `dvc repro package`")
-    with job.place.write("artifacts/bentos{}", "") as folder:
+    with job.place.write(BENTOS, "") as folder:
         context, store = folder / ".context", folder / ".store"
         store.mkdir()
         os.environ["BENTOML_HOME"] = str(store)

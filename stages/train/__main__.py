@@ -31,11 +31,12 @@ def main(job: Job) -> Result:
             finish(training, trained, run, {"search": found})
         return Result(search.select, trained.best)
     training = Training(job, config, store, checkpoints())
-    prepared = training.prepare()
-    with training.tracked() as run:
-        trained = training.train(prepared, run)
-        finish(training, trained, run, {})
-    clear(training.scratch)
+    with training.alone():
+        prepared = training.prepare()
+        with training.tracked() as run:
+            trained = training.train(prepared, run)
+            finish(training, trained, run, {})
+        clear(training.scratch)
     return Result(config.monitor, trained.best)
 
 

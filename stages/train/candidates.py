@@ -13,7 +13,7 @@ from stages.sweep import table
 from stages.tracking import Run, flat, tracked
 from stages.train.history import Row
 from stages.train.search import Candidate, candidates, record, winner
-from stages.train.training import Training, checkpoints, clear
+from stages.train.training import Training, checkpoints, clear, undisturbed
 
 Best = tuple[Training, Run, dict[str, Any]]
 
@@ -27,18 +27,19 @@ def best_of(job: Job, store: Store) -> Iterator[Best]:
     scratch = checkpoints() / fingerprint([search.select, *named])
     trainings = [Training(job, candidate.config, store, scratch) for candidate in tried]
     params = flat(asdict(search), f"models.{job.name}.search")
-    with tracked(job, scratch, {"data": store.fingerprint, "search": search.strategy}, params) as parent:
-        rows: list[Row] = []
-        for number, candidate in enumerate(tried):
-            console.print(f"candidate {number + 1}/{len(tried)}: {candidate.name}")
-            rows.append(row_of(trainings[number], candidate, parent))
-            forget(trainings[: len(rows)], winner(rows, search.select))
-        show(job.name, tried, rows, search.select)
-        best = winner(rows, search.select)
-        parent.metrics({f"best_{name}": value for name, value in rows[best].items()})
-        with trainings[best].tracked(tried[best].name, parent.id) as run:
-            yield trainings[best], run, record(search, tried, rows)
-    clear(scratch)
+    with undisturbed(scratch, f"searching {job.name} in the same space"):
+        with tracked(job, scratch, {"data": store.fingerprint, "search": search.strategy}, params) as parent:
+            rows: list[Row] = []
+            for number, candidate in enumerate(tried):
+                console.print(f"candidate {number + 1}/{len(tried)}: {candidate.name}")
+                rows.append(row_of(trainings[number], candidate, parent))
+                forget(trainings[: len(rows)], winner(rows, search.select))
+            show(job.name, tried, rows, search.select)
+            best = winner(rows, search.select)
+            parent.metrics({f"best_{name}": value for name, value in rows[best].items()})
+            with trainings[best].tracked(tried[best].name, parent.id) as run:
+                yield trainings[best], run, record(search, tried, rows)
+        clear(scratch)
 
 
 def row_of(training: Training, candidate: Candidate, parent: Run) -> Row:

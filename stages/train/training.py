@@ -1,18 +1,21 @@
 """One training of a model: its values, its data, its checkpoints, its run in MLflow."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from stages.config import project
+from stages.disk import require_writable
 from stages.door import Job
 from stages.errors import UserError
 from stages.files import fingerprint, read_json, sha256_file, write_json
+from stages.lock import alone
 from stages.preprocess.store import Store
 from stages.registry import NETWORKS, module_of, source
 from stages.schema import Train
@@ -22,6 +25,7 @@ from stages.train.history import Row, Trained
 from stages.train.weights import locate
 
 DONE = "done.json"
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "NODE_RANK")  # which of several processes this is
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,12 @@ class Training:
         weights = locate(self.config.weights)
         files = [sha256_file(file) for file in (source(network), weights) if file]
         return fingerprint([self.job.name, asdict(self.config), self.store.fingerprint, *files])
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep others from these checkpoints; who trains the same waits."""
+        with undisturbed(self.scratch, f"training {self.job.name} with the same values"):
+            yield
 
     @property
     def scratch(self) -> Path:
@@ -102,6 +112,14 @@ def require_classes(store: Store, dataset: str) -> None:
 def checkpoints() -> Path:
     """Return where trainings leave what they go on from."""
     return project() / ".checkpoints"
+
+
+@contextmanager
+def undisturbed(scratch: Path, doing: str) -> Iterator[None]:
+    """Hold a folder of checkpoints; of a training's several processes the first does so for all."""
+    require_writable(scratch)
+    with nullcontext() if any(os.environ.get(name, "0") != "0" for name in RANKS) else alone(scratch, doing):
+        yield
 
 
 def clear(folder: Path) -> None:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from filelock import FileLock
-
 from stages.config import project
 from stages.console import console
 from stages.errors import UserError
@@ -20,6 +18,7 @@ from stages.fetch.objects import Wanted, fetch_all
 from stages.fetch.stores import split
 from stages.fetch.synthetic import CAT, DOG, broken, drawings, photograph
 from stages.files import fingerprint, is_plain
+from stages.lock import alone
 from stages.schema import Synthetic
 
 EXPECTED = "category/file.jpg, …"
@@ -136,8 +135,7 @@ def fetch(chosen: Sequence[Item], places: Sequence[str], root: Path, workers: in
         )
         for item, place in zip(chosen, places, strict=True)
     ]
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / ".lock"):
+    with alone(root, "fetching objects"):
         found = fetch_all(wanted, workers)
     console.print(f"objects: {found['fetched']} fetched, {found['there']} were there already")
 

@@ -3,7 +3,6 @@
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from itertools import chain, groupby
 from operator import attrgetter
@@ -16,6 +15,7 @@ from stages.fetch.breeds import Breed, kennel
 from stages.fetch.members import Unreadable, is_archive
 from stages.fetch.subset import lot
 from stages.fetch.synthetic import broken, drawings, photograph
+from stages.parallel import processes
 from stages.schema import Synthetic
 
 EXPECTED = "Images/n02085620-Chihuahua/n02085620_10074.jpg, …"
@@ -114,7 +114,7 @@ def file_list(name: str, content: bytes) -> list[str]:
     if len(content) > LARGEST_LIST:
         raise UserError(f"{name}: {len(content) / 2**20:.0f} MB, larger than {LARGEST_LIST >> 20}; is it a list?")
     try:
-        with ProcessPoolExecutor(1) as process:
+        with processes(1) as process:
             paths = process.submit(parsed, content).result()
     except Exception as error:  # the parser raises anything on broken bytes
         why = f"{type(error).__name__}: {first_line(error)}"

@@ -22,6 +22,7 @@ from stages.schema import Lightning
 from stages.train.history import Report, Row, Trained, exhausted, tell
 from stages.train.lightning.augment import Views, active
 from stages.train.lightning.bar import Bar
+from stages.train.lightning.checkpoint import Beside
 from stages.train.lightning.data import Data
 from stages.train.lightning.features import Backbone, shared, training_features
 from stages.train.lightning.frozen import freeze, head_of
@@ -171,6 +172,7 @@ def make_trainer(config: Lightning, scratch: Path, history: History) -> pl.Train
         gradient_clip_val=config.clip or None,
         deterministic=config.deterministic,
         callbacks=callbacks(config, scratch, history),
+        plugins=[Beside()],
         logger=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
