@@ -18,6 +18,8 @@ class Settings:
     concurrency: int
     queue: int
     timeout: float
+    client_timeout: float
+    drain: float
     max_images: int
     max_body_mb: float
     max_megapixels: float

@@ -26,9 +26,10 @@ def failure(code: int, kind: str, message: str, headers: dict[str, str] | None =
     return JSONResponse({"code": code, "type": kind, "message": message}, code, headers)
 
 
-async def ping(_: Request) -> Response:
-    """Say that the worker lives and its models are loaded."""
-    return JSONResponse({"status": "Healthy"})
+async def ping(request: Request) -> Response:
+    """Say that the worker lives and its models are loaded, and 503 once it is leaving."""
+    there = not desk(request).leaving
+    return JSONResponse({"status": "Healthy" if there else "Unhealthy"}, 200 if there else 503)
 
 
 async def predictions(request: Request) -> Response:

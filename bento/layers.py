@@ -1,0 +1,32 @@
+"""Our layers around BentoML's: a request is turned away before anything is done for it but counting it."""
+
+from typing import Any
+
+from _bentoml_sdk import Service
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from bento.cors import Cors
+from bento.entrance import Entrance
+from bento.label import Labelled, Restored
+from bento.settings import settings
+
+METRICS = "RunnerTrafficMetricsMiddleware"
+
+
+class Layered(Service):  # type: ignore[misc]
+    """A BentoML service whose only mounted application is ours."""
+
+    def to_asgi(self, is_main: bool = True) -> Starlette:
+        """Return BentoML's application, with our layers around the metrics and right within them."""
+        app: Starlette = super().to_asgi(is_main)
+        ours: Any = self.mount_apps[0][0]
+        layers = app.user_middleware
+        within = 1 + next((at for at, layer in enumerate(layers) if getattr(layer.cls, "__name__", "") == METRICS), -1)
+        layers[within:within] = [
+            Middleware(Restored),
+            Middleware(Cors, origins=settings().cors),
+            Middleware(Entrance, state=ours.state),
+        ]
+        app.add_middleware(Labelled, inner=ours)
+        return app
