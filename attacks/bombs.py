@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import cache
 
 from attacks.drawn import animated, file, picture, saved
 from attacks.formats import PNG, chunk
@@ -10,12 +11,10 @@ from attacks.formats import PNG, chunk
 Named = tuple[str, bytes]
 
 
-def crafted() -> Iterator[Named]:
-    """Yield every hostile picture that is made by hand, with a name that says what it is."""
-    yield from bombs()
-    yield from frames()
-    yield from polyglots()
-    yield from impostors()
+@cache
+def crafted() -> tuple[Named, ...]:
+    """Return every hostile picture that is made by hand, with a name that says what it is."""
+    return (*bombs(), *frames(), *pages(), *polyglots(), *impostors())
 
 
 def png(width: int, height: int, depth: int = 8, colour: int = 2, extra: bytes = b"", whole: bool = True) -> bytes:
@@ -68,11 +67,29 @@ def frames() -> Iterator[Named]:
     yield "GIF with a screen of 65,535 x 65,535", gif[:6] + b"\xff" * 4 + gif[10:]
     yield "GIF whose comment never ends", gif[:-1] + b"\x21\xfe" + (b"\xff" + b"a" * 255) * 4000
     yield "GIF without any frame", gif[:13] + b";"
-    tiff = bytearray(file("TIFF", "RGB"))
-    (start,) = struct.unpack_from("<I", tiff, 4)
-    following = start + 2 + 12 * struct.unpack_from("<H", tiff, start)[0]
-    tiff[following : following + 4] = struct.pack("<I", start)
-    yield "TIFF whose directories go in a circle", bytes(tiff)
+
+
+def pages() -> Iterator[Named]:
+    """Yield TIFFs whose tags ask for more than their pixels need, or lead nowhere."""
+    whole = bytearray(file("TIFF", "RGB"))
+    (start,) = struct.unpack_from("<I", whole, 4)
+    following = start + 2 + 12 * struct.unpack_from("<H", whole, start)[0]
+    whole[following : following + 4] = struct.pack("<I", start)
+    yield "TIFF whose directories go in a circle", bytes(whole)
+    for packing, name in ((1, "plain"), (5, "LZW"), (7, "JPEG"), (8, "deflate")):
+        yield (
+            f"TIFF of one tile of 65,536 x 65,536, {name}",
+            tiff({259: packing, 322: 65536, 323: 65536, 324: 8, 325: 9}),
+        )
+        yield f"TIFF of 4,096 samples a pixel, {name}", tiff({259: packing, 277: 4096, 273: 8, 279: 9})
+        yield f"TIFF of strips of 2^32 - 1 bytes, {name}", tiff({259: packing, 273: 8, 278: 2**32 - 1, 279: 2**32 - 1})
+
+
+def tiff(tags: dict[int, int]) -> bytes:
+    """Return a grey TIFF of 48 x 36 pixels with these tags too, each a number, and next to no pixels."""
+    whole = {256: 48, 257: 36, 258: 8, 259: 1, 262: 1, 277: 1} | tags
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(whole.items()))
+    return b"II*\0" + struct.pack("<IH", 8, len(whole)) + entries + bytes(64)
 
 
 def polyglots() -> Iterator[Named]:

@@ -1,13 +1,20 @@
 """Pictures mutated and made to hurt: what a decoder, and all that stands on it, must answer without falling over."""
 
+import argparse
 import random
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from attacks.bombs import crafted
+from attacks.drawn import drawn
 from attacks.formats import PNG, checked, chunk, fields, parts
+from attacks.verdict import verdict
+from stages.console import track
 
 EXTREMES = {
     1: (0, 1, 2, 3, 7, 8, 16, 32, 127, 128, 254, 255),
@@ -28,7 +35,7 @@ class Mutation:
 
 def mutations(seeds: list[bytes], count: int, seed: int) -> Iterator[Mutation]:
     """Yield so many hostile pictures, the same for the same seeds and seed: the crafted ones, then mutated seeds."""
-    made = [Mutation(name, data) for name, data in islice(crafted(), count)]
+    made = [Mutation(name, data) for name, data in crafted()[:count]]
     yield from made
     rng = random.Random(seed)
     for turn in range(count - len(made)):
@@ -125,3 +132,28 @@ KINDS: list[tuple[str, Change]] = [
         swapped, repeated, removed, disguised, extreme, padded,
     )
 ]  # fmt: skip
+
+
+def main() -> int:
+    """Send hostile pictures through decode, preprocess and predict, and say what came of it."""
+    from attacks.eaten import Eaten, decoded, predicted, prepared
+    from benchmarks.serving import package
+
+    parser = argparse.ArgumentParser(prog="python -m attacks.pictures", description=__doc__)
+    parser.add_argument("--count", type=int, default=500, help="pictures to make (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of what is left to chance (default: %(default)s)")
+    parser.add_argument("--files", type=Path, help="a folder of further files to mutate")
+    given = parser.parse_args()
+    seeds = drawn() + [file.read_bytes() for file in sorted(given.files.iterdir())] if given.files else drawn()
+    hostile = list(track(mutations(seeds, given.count, given.seed), given.count, "mutating"))
+    with TemporaryDirectory() as home:
+        package(Path(home))
+        targets: tuple[Callable[[list[Mutation]], Eaten], ...]
+        targets = (decoded, partial(prepared, scratch=Path(home)), partial(predicted, home=Path(home)))
+        found = [target(hostile) for target in track(targets, len(targets), "targets")]
+    columns = ("target", "given", "kept", "refused", "seconds", "slowest", "MB more")
+    return verdict(columns, ((one.cells, one.wrong) for one in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
