@@ -1,7 +1,6 @@
 """What decode, preprocess and predict make of hostile pictures: counts, time, memory, and what they should not do."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -11,9 +10,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
-from attacks.memory import resident
+from attacks.drawn import drawn
+from attacks.memory import resident, watched
 from attacks.pictures import Mutation
 from stages.config import CODE, compose, typed
 
@@ -144,15 +145,12 @@ def counted(report: dict[str, Any], store: Path) -> dict[str, Any]:
 
 
 def predicted(hostile: Sequence[Mutation], home: Path) -> Eaten:
-    """Label all by `python -m stages.predict --json`, and a tenth of them: memory must not follow their number."""
-    folder = home / "files"
-    folder.mkdir()
-    for number, mutation in enumerate(hostile):
-        (folder / f"{number:06d}.jpg").write_bytes(mutation.data)
-    files = sorted(folder.iterdir())
+    """Label all by `python -m stages.predict --json`; before that a tenth and full batches, which are the measure."""
+    files = written(home / "files", [mutation.data for mutation in hostile])
+    whole = written(home / "whole", drawn() * 4)
     start = time.perf_counter()
-    _, less = predict(tenth(files), home)
-    rows, most = predict([folder], home)
+    _, less = predict([*tenth(files), *whole], home)
+    rows, most = predict([home / "files"], home)
     named = {row["path"] for row in rows if row.get("error") or row["label"]}
     faults = [f"{file.name}: no answer" for file in files if str(file) not in named]
     refused = sum("error" in row for row in rows)
@@ -160,18 +158,27 @@ def predicted(hostile: Sequence[Mutation], home: Path) -> Eaten:
     return Eaten("predict", len(files), kept, refused, 0.0, time.perf_counter() - start, most - less, faults)
 
 
+def written(folder: Path, contents: Sequence[bytes]) -> list[Path]:
+    """Write pictures into a new folder; return their files."""
+    folder.mkdir()
+    files = [folder / f"{number:06d}.jpg" for number in range(len(contents))]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content)
+    return files
+
+
 def predict(words: Sequence[Path], home: Path) -> tuple[list[dict[str, Any]], float]:
     """Return what the command answers, and the most memory it held, MB; raise RuntimeError where it did not answer."""
     command = [sys.executable, "-m", "stages.predict", "model=base_cnn", f"from={home}", "--json", *map(str, words)]
-    with subprocess.Popen(command, cwd=CODE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        said = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    with TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, cwd=CODE, stdout=said, stderr=subprocess.DEVNULL)
+        most = watched(process, PATIENCE)
+        said.seek(0)
+        text = said.read()
     try:
-        rows = json.loads(said)
+        rows = json.loads(text)
     except ValueError:
-        raise RuntimeError(f"predict: exit status {process.returncode}, and no JSON: {said[:200]!r}") from None
+        raise RuntimeError(f"predict: exit status {process.returncode}, and no JSON: {text[:200]!r}") from None
     if process.returncode != any("error" in row for row in rows):
         raise RuntimeError(f"predict: exit status {process.returncode}")
-    return rows, used.ru_maxrss / 1024
+    return rows, most
