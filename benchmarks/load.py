@@ -25,7 +25,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Seen:
-    """What came back; status 0 is a connection that broke, `body` says how. Seconds on the clock of time.perf_counter."""
+    """What came back; status 0 is a connection that broke, `body` says how. Seconds, on time.perf_counter's clock."""
 
     status: int
     begun: float

@@ -12,11 +12,11 @@ from typing import Any
 
 import uvicorn
 
-from bento.arbiter import LAST
 from bento.desk import Desk
 
 EVERY = 1.0  # seconds between two looks at the connections
 FILES = 65536
+ATTACHED = 0.05  # seconds
 Stand = tuple[int, bool, int]
 
 
@@ -40,13 +40,14 @@ class Leaving:
         """Handle the signal; service managers send it to the parent and to us, and the parent passes it on."""
         if not self.at.leaving:
             self.at.leaving = True
-            self.loop.call_soon_threadsafe(self.loop.call_later, self.at.settings.drain + LAST, self.go, number)
+            self.loop.call_soon_threadsafe(self.loop.call_later, self.at.settings.drain, self.go, number)
 
     def go(self, number: int) -> None:
-        """Accept nobody any more."""
+        """Accept nobody any more; whom asyncio has accepted, but not yet attached to its listener, needs it open."""
         for listener in self.server.servers:
-            listener.close()
-        self.server.handle_exit(number, None)
+            for one in listener.sockets:
+                self.loop.remove_reader(one.fileno())
+        self.loop.call_later(ATTACHED, self.server.handle_exit, number, None)
 
 
 class Connections:
