@@ -52,7 +52,7 @@ class Reading:
         limit = self.at.settings.max_body
         most = limit * (PATIENCE if of_a_person(scope) else 1)
         if announced(scope) > most:
-            raise large(limit)
+            raise large(limit, ends=announced(scope) > PATIENCE * limit)
         if scope["method"] in BRINGING and self.at.full:
             raise busy(self.at.crowded)
         patience = self.at.settings.client_timeout

@@ -24,21 +24,17 @@ class Turned(Exception):
     status: int
     message: str
     sentence: str
-
-    @property
-    def ended(self) -> bool:
-        """Whether the connection ends with it: the rest of its body is not waited for."""
-        return self.status != 503
+    ends: bool = False  # the connection: what is still sent is not read and forgotten, which lets a client see this
 
 
-def large(limit: int) -> Turned:
+def large(limit: int, ends: bool = False) -> Turned:
     """Return the refusal of a body of more than `limit` bytes."""
-    return Turned(413, f"The body is larger than {limit / 2**20:g} MB", too_large(limit))
+    return Turned(413, f"The body is larger than {limit / 2**20:g} MB", too_large(limit), ends)
 
 
 def slow(limit: float) -> Turned:
     """Return the refusal of a body that did not come in time."""
-    return Turned(408, f"The body did not come within {limit:g} s and a second for every 64 KB", SLOW)
+    return Turned(408, f"The body did not come within {limit:g} s and a second for every 64 KB", SLOW, ends=True)
 
 
 def busy(message: str) -> Turned:
@@ -56,7 +52,7 @@ async def away(turned: Turned, scope: Scope, receive: Receive, send: Send) -> No
     """Answer a request that is not taken."""
     person = of_a_person(scope)
     answer = for_a_person(turned, scope["path"]) if person else for_a_program(turned, scope["path"])
-    if turned.ended:
+    if turned.ends:
         answer.headers["Connection"] = "close"
     await answer(scope, receive, guarded(send) if scope["path"].startswith(PAGES) else send)
 

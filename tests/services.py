@@ -12,9 +12,9 @@ from prometheus_client import REGISTRY
 from starlette.testclient import TestClient
 
 from bento.app import build
-from bento.entrance import Entrance
 from bento.cors import Cors
 from bento.desk import Desk
+from bento.entrance import Entrance
 
 
 def application(desk: Desk) -> Cors:

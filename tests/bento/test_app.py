@@ -13,8 +13,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from bento.app import build
-from bento.entrance import Entrance
 from bento.desk import Desk
+from bento.entrance import Entrance
 from bento.model import Model
 from bento.refusals import Busy
 from bento.settings import settings

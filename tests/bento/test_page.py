@@ -20,8 +20,8 @@ from starlette.testclient import TestClient
 from bento import verdict
 from bento.accept import wants_page
 from bento.app import build
-from bento.entrance import Entrance
 from bento.desk import Desk
+from bento.entrance import Entrance
 from bento.model import Model
 from bento.render import listed, percent, question
 from bento.settings import settings
