@@ -6,11 +6,12 @@ from starlette.datastructures import State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bento.desk import Desk
-from bento.turned import Turned, away, busy, large, of_a_person, slow
+from bento.turned import Turned, away, busy, large, nowhere, of_a_person, slow
 
 PATIENCE = 4  # times the limit: a browser that is still sending sees no answer, so that much is read on
 SLOWEST = 64 * 2**10  # bytes a second
 BRINGING = ("POST", "PUT")
+NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Entrance:
@@ -49,6 +50,8 @@ class Reading:
 
     async def all(self, scope: Scope) -> Message:
         """Return the whole body as one message, or the client's disconnection; raise Turned if it is not taken."""
+        if "\n" in scope["path"]:  # routes end at a line's end: nobody's would answer
+            raise nowhere()
         limit = self.at.settings.max_body
         most = limit * (PATIENCE if of_a_person(scope) else 1)
         if announced(scope) > most:
@@ -115,7 +118,7 @@ def replay(first: Message, receive: Receive) -> Receive:
 
 
 def parting(send: Send, at: Desk) -> Send:
-    """Return a send that tells whom it turns away when to come again, and whom a leaving worker answers to let go."""
+    """Return a send that says when to come again, that this worker leaves, and that types are not to be guessed."""
 
     async def again(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -124,6 +127,8 @@ def parting(send: Send, at: Desk) -> Send:
                 headers.append((b"retry-after", b"1"))
             if at.leaving:
                 headers.append((b"connection", b"close"))
+            if NOSNIFF not in headers:
+                headers.append(NOSNIFF)
         await send(message)
 
     return again

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import bentoml
-from _bentoml_impl.serde import MultipartSerde
+from _bentoml_impl.serde import ALL_SERDE
 from bentoml.exceptions import BadInput, BentoMLException, NotFound, ServiceUnavailable
-from starlette.datastructures import UploadFile
 
 from bento.app import build
 from bento.arbiter import refuse_at_the_end
@@ -17,6 +16,7 @@ from bento.desk import Desk
 from bento.layers import Layered
 from bento.refusals import Busy, UnknownModel
 from bento.settings import indexed, indexes, packaged, packages, settings
+from bento.typed import Form
 from bento.worker import watch
 from stages.preprocess.decode import TooLarge, Undecodable
 
@@ -25,14 +25,8 @@ FOLDER, INDEXES = packages(), indexes()
 ALL = "Bestiary"
 
 
-async def only_files(part: UploadFile | str) -> UploadFile:
-    """Refuse text where a file is expected; BentoML would take it for a URL and fetch it."""
-    if isinstance(part, UploadFile):
-        return part
-    raise BadInput("images: not a file; send files, a URL is not fetched")
-
-
-MultipartSerde.ensure_file = staticmethod(only_files)
+for kind in (Form.media_type, "application/x-www-form-urlencoded"):
+    ALL_SERDE[kind] = Form
 refuse_at_the_end(SETTINGS.drain)
 
 

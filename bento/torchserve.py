@@ -18,6 +18,8 @@ from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 
 VERSION = "1.0"
 NOT_FOUND = ("ResourceNotFoundException", "Requested resource is not found, please refer to API document.")
+READ = {"GET", "HEAD"}
+OTHERS = {"/classify": {"POST"}, **dict.fromkeys(("/healthz", "/livez", "/metrics", "/readyz"), READ)}  # BentoML's own
 NOT_ALLOWED = ("MethodNotAllowedException", "Requested method is not allowed, please refer to API document.")
 
 
@@ -113,8 +115,11 @@ ROUTES = [
 
 async def elsewhere(request: Request) -> Response:
     """Answer 405 where the path is known but not the method, else 404."""
-    known = any(route.matches(request.scope)[0] == Match.PARTIAL for route in ROUTES)
-    return failure(405, *NOT_ALLOWED) if known else failure(404, *NOT_FOUND)
+    found = [route for route in ROUTES if route.matches(request.scope)[0] == Match.PARTIAL]
+    known = {method for route in found for method in route.methods or ()} | OTHERS.get(request.url.path, set())
+    if not known:
+        return failure(404, *NOT_FOUND)
+    return failure(405, *NOT_ALLOWED, {"Allow": ", ".join(sorted(known))})
 
 
 class Elsewhere(Route):
@@ -127,7 +132,7 @@ class Elsewhere(Route):
         return (Match.NONE, {}) if own else super().matches(scope)
 
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 LAST = Elsewhere("/{path:path}", elsewhere, methods=METHODS)
 ERRORS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     UnknownModel: unknown_model,

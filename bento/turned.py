@@ -10,11 +10,16 @@ from bento.accept import wants_page
 from bento.guard import guarded
 from bento.refusals import Busy
 from bento.render import page
-from bento.sentences import KINDS, SLOW, too_large
+from bento.sentences import KINDS, SLOW, STATUSES, too_large
 
 PLAIN = ("", "base64", "classify", "v2", "similar")  # paths whose errors are {"error": …}
 PAGES = ("/classify/", "/similar/")
-TYPES = {408: "RequestTimeoutException", 413: "PayloadTooLargeException", 503: "ServiceUnavailableException"}
+TYPES = {
+    404: "ResourceNotFoundException",
+    408: "RequestTimeoutException",
+    413: "PayloadTooLargeException",
+    503: "ServiceUnavailableException",
+}
 
 
 @dataclass(eq=False)
@@ -25,6 +30,11 @@ class Turned(Exception):
     message: str
     sentence: str
     ends: bool = False  # the connection: what is still sent is not read and forgotten, which lets a client see this
+
+
+def nowhere() -> Turned:
+    """Return the refusal of a path that nothing has."""
+    return Turned(404, "Requested resource is not found, please refer to API document.", STATUSES[404])
 
 
 def large(limit: int, ends: bool = False) -> Turned:
