@@ -43,7 +43,7 @@ def patient(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 
 @pytest.mark.slow
-def test_a_flood_leaves_the_service_at_its_peak(home: Path, tmp_path: Path) -> None:
+def test_a_flood_leaves_the_service_at_its_peak(tmp_path: Path) -> None:
     package(tmp_path)
     with attacked(laid_out(tmp_path / "code"), tmp_path) as server:
         found = flooded("flood", server.address, small(), 4.0)
