@@ -20,7 +20,7 @@ from benchmarks.server import Server
 from benchmarks.serving import package
 from stages.console import progress
 
-GROWTH = 12.0  # MB a worker
+GROWTH = 5.0  # MB a worker
 FEW = 2  # threads or files more
 CLIENTS = 4
 SIZE = 64
