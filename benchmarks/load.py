@@ -1,6 +1,7 @@
 """Clients that ask an HTTP server side by side, and what each of their requests saw."""
 
 import http.client
+import select
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Seen:
-    """What came back; status 0 is a connection that broke. Times in seconds, on the clock of time.perf_counter."""
+    """What came back; status 0 is a connection that broke, `body` says how. Seconds, on time.perf_counter's clock."""
 
     status: int
     begun: float
@@ -43,14 +44,20 @@ class Client:
         """Ask once."""
         begun = time.perf_counter()
         try:
+            self.reopen_if_left()
             self.connection.request(question.method, question.path, question.body, question.headers)
             answer = self.connection.getresponse()
             body = answer.read()
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
             self.connection.close()
-            return Seen(0, begun, time.perf_counter() - begun, {}, b"")
+            return Seen(0, begun, time.perf_counter() - begun, {}, type(error).__name__.encode())
         headers = {name.lower(): value for name, value in answer.getheaders()}
         return Seen(answer.status, begun, time.perf_counter() - begun, headers, body)
+
+    def reopen_if_left(self) -> None:
+        """Close a connection that the server has closed while nothing was asked, as every client's pool does."""
+        if self.connection.sock and select.select([self.connection.sock], [], [], 0)[0]:
+            self.connection.close()
 
 
 def closed(address: str, question: Question, clients: int, seconds: float) -> list[Seen]:

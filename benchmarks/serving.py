@@ -43,8 +43,8 @@ def measured(home: Path) -> Ratio:
     return Ratio(claim, own, other, [peer / own for own, peer in pairs], "≥ 0.83 (1 / 1.2)")
 
 
-def package(home: Path) -> Path:
-    """Write a package of base_cnn with random weights; return its ONNX file."""
+def package(home: Path, size: int = SIZE) -> Path:
+    """Write a package of base_cnn with random weights for pictures of `size` pixels; return its ONNX file."""
     import torch
 
     from stages.package.__main__ import contract
@@ -56,9 +56,9 @@ def package(home: Path) -> Path:
     folder = home / "artifacts" / "packages" / "base_cnn"
     folder.mkdir(parents=True)
     torch.manual_seed(0)
-    network = build("lightning", model.train.network, 2, SIZE, [])
-    export(Classifier(network, [0.5] * 3, [0.5] * 3).eval(), SIZE, model.package.opset, folder / "model.onnx")
-    described = Description("base_cnn", "kaggle", "", ["cat", "dog"], SIZE, "squash", [], asdict(model.train))
+    network = build("lightning", model.train.network, 2, size, [])
+    export(Classifier(network, [0.5] * 3, [0.5] * 3).eval(), size, model.package.opset, folder / "model.onnx")
+    described = Description("base_cnn", "kaggle", "", ["cat", "dog"], size, "squash", [], asdict(model.train))
     write_json(folder / "model.json", contract(described, model.package, "", ""))
     return folder / "model.onnx"
 

@@ -60,6 +60,17 @@ class Desk:
         self.remote = Remote(settings)
         self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="predict")
         self._under_way = 0
+        self.leaving = False
+
+    @property
+    def full(self) -> bool:
+        """Whether one more request would be refused."""
+        return self._under_way >= self.settings.queue + self.settings.concurrency
+
+    @property
+    def crowded(self) -> str:
+        """Why one more request would be refused."""
+        return f"{self.settings.queue} requests are waiting already"
 
     def model(self, name: str) -> Model:
         """Return a model by name, or raise UnknownModel."""
@@ -87,8 +98,8 @@ class Desk:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run work in the pool; raise Busy instead of letting the queue grow or the caller hang."""
-        if self._under_way >= self.settings.queue + self.settings.concurrency:
-            raise Busy(f"{self.settings.queue} requests are waiting already", after=1)
+        if self.full:
+            raise Busy(self.crowded, after=1)
         loop = asyncio.get_running_loop()
         ticket = Ticket(work)
         future = self._pool.submit(ticket)

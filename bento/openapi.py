@@ -1,4 +1,4 @@
-"""What is served here, described for programs: `/openapi/v2.json` and `/openapi/similar.json`."""
+"""What is served here, described for programs: `/openapi/<protocol>.json`, the names of models and indexes in it."""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bento import torchserve
 from bento.desk import desk
 from bento.face import ENCODED
 
@@ -34,17 +35,17 @@ def named(name: str, names: Mapping[str, list[str]]) -> Any:
     return found
 
 
-async def v2(request: Request) -> Response:
-    """Answer the description of the Open Inference Protocol, the models' names in it."""
-    models = desk(request).versions
-    versions = sorted({*chain(*models.values())})
-    names = {"model": [*models, *(f"{model}{ENCODED}" for model in models)], "version": versions}
-    return JSONResponse(named("v2", names))
+async def described(request: Request) -> Response:
+    """Answer the description of a protocol, the names of models, versions and indexes in it."""
+    at, name = desk(request), request.url.path.rpartition("/")[2].removesuffix(".json")
+    models, versions = list(at.models), sorted({*chain(*at.versions.values())})
+    if name == "v2":
+        names = {"model": [*models, *(f"{model}{ENCODED}" for model in models)], "version": versions}
+    else:
+        minor = [f"{version}{torchserve.MINOR}" for version in versions]
+        names = {"model": models, "version": minor, "index": list(at.galleries)}
+    return JSONResponse(named(name, names))
 
 
-async def similar(request: Request) -> Response:
-    """Answer the description of the search for similar artworks, the indexes' names in it."""
-    return JSONResponse(named("similar", {"index": list(desk(request).galleries)}))
-
-
-ROUTES = [Route("/openapi/v2.json", v2), Route("/openapi/similar.json", similar)]
+PROTOCOLS = ("torchserve", "v2", "base64", "classify", "similar")
+ROUTES = [Route(f"/openapi/{name}.json", described) for name in PROTOCOLS]

@@ -17,6 +17,7 @@ from bento.tensors import Malformed
 USUAL = 10
 LONGEST = 1000  # characters of a value
 MOST = 500  # names with a value
+LARGEST = 2**20  # bytes of JSON, which are parsed while others wait
 HALF = re.compile("[\ud800-\udfff]")  # what JSON can say and UTF-8 cannot
 NOT, IS = "not.", "is."
 WORDS = ("url", "id", "n", "query")
@@ -59,6 +60,8 @@ async def read(request: Request, most: int) -> Question:
     kind = request.headers.get("content-type", "").lower()
     body = b"" if kind.startswith(FORMS[0]) else await request.body()
     if kind.startswith("application/json") or body.lstrip()[:1] == b"{":
+        if len(body) > LARGEST:
+            raise Malformed(f"the body: more than {LARGEST // 2**20} MB of JSON; no question is that long")
         return asked(chain(pairs, of_json(body)), most)
     if not kind.startswith(FORMS) or not (body.isascii() and b"\0" not in body):
         return asked(pairs, most, body)  # curl --data-binary calls a picture a form, too

@@ -30,6 +30,7 @@ STATUSES = {
 }
 UNREADABLE = "The form could not be read. Choose one picture and send it again."
 BROKEN = "Something went wrong here, not with your picture. Try again in a moment."
+SLOW = "The picture took too long to arrive. Try again, or choose a smaller one."
 LOST = "The connection was lost before the answer came. Check it, then try again."
 
 

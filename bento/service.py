@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import bentoml
-from _bentoml_impl.serde import MultipartSerde
+from _bentoml_impl.serde import ALL_SERDE
 from bentoml.exceptions import BadInput, BentoMLException, NotFound, ServiceUnavailable
-from starlette.datastructures import UploadFile
 
 from bento.app import build
-from bento.body import BodyLimit
-from bento.cors import Cors
+from bento.arbiter import refuse_at_the_end
 from bento.desk import Desk
+from bento.layers import Layered
 from bento.refusals import Busy, UnknownModel
 from bento.settings import indexed, indexes, packaged, packages, settings
+from bento.typed import Form
+from bento.worker import watch
 from stages.preprocess.decode import TooLarge, Undecodable
 
 SETTINGS = settings()
@@ -24,14 +25,9 @@ FOLDER, INDEXES = packages(), indexes()
 ALL = "Bestiary"
 
 
-async def only_files(part: UploadFile | str) -> UploadFile:
-    """Refuse text where a file is expected; BentoML would take it for a URL and fetch it."""
-    if isinstance(part, UploadFile):
-        return part
-    raise BadInput("images: not a file; send files, a URL is not fetched")
-
-
-MultipartSerde.ensure_file = staticmethod(only_files)
+for kind in (Form.media_type, "application/x-www-form-urlencoded"):
+    ALL_SERDE[kind] = Form
+refuse_at_the_end(SETTINGS.drain)
 
 
 def make(name: str, models: list[str], searched: Iterable[str] = ()) -> Any:
@@ -41,6 +37,10 @@ def make(name: str, models: list[str], searched: Iterable[str] = ()) -> Any:
     class Service:
         def __init__(self) -> None:
             self.desk = app.state.desk = Desk(SETTINGS, FOLDER, models, [INDEXES / index for index in searched])
+            watch(self.desk)
+
+        async def __is_ready__(self) -> bool:
+            return not self.desk.leaving
 
     class Classifying(Service):
         @bentoml.api  # type: ignore[untyped-decorator]
@@ -57,12 +57,11 @@ def make(name: str, models: list[str], searched: Iterable[str] = ()) -> Any:
     kind = Classifying if models else Service
     kind.__name__ = kind.__qualname__ = name
     service = bentoml.service(
+        service_class=Layered,
         workers=SETTINGS.workers,
         traffic={"timeout": SETTINGS.timeout + SETTINGS.url_timeout + 5},
         http={"host": "127.0.0.1"},
     )(kind)
-    service.add_asgi_middleware(Cors, origins=SETTINGS.cors)
-    service.add_asgi_middleware(BodyLimit, limit=SETTINGS.max_body)
     return bentoml.asgi_app(app, path="/")(service)
 
 

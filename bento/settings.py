@@ -19,6 +19,8 @@ class Settings:
     queue: int
     precision: str
     timeout: float
+    client_timeout: float
+    drain: float
     max_images: int
     max_body_mb: float
     max_megapixels: float

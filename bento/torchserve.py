@@ -19,6 +19,8 @@ from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 MINOR = ".0"  # version 2 of a package is 2.0 here
 ALL = "all"
 NOT_FOUND = ("ResourceNotFoundException", "Requested resource is not found, please refer to API document.")
+READ = {"GET", "HEAD"}
+OTHERS = {"/classify": {"POST"}, **dict.fromkeys(("/healthz", "/livez", "/metrics", "/readyz"), READ)}  # BentoML's own
 NOT_ALLOWED = ("MethodNotAllowedException", "Requested method is not allowed, please refer to API document.")
 
 
@@ -27,9 +29,10 @@ def failure(code: int, kind: str, message: str, headers: dict[str, str] | None =
     return JSONResponse({"code": code, "type": kind, "message": message}, code, headers)
 
 
-async def ping(_: Request) -> Response:
-    """Say that the worker lives and its models are loaded."""
-    return JSONResponse({"status": "Healthy"})
+async def ping(request: Request) -> Response:
+    """Say that the worker lives and its models are loaded, and 503 once it is leaving."""
+    there = not desk(request).leaving
+    return JSONResponse({"status": "Healthy" if there else "Unhealthy"}, 200 if there else 503)
 
 
 async def predictions(request: Request) -> Response:
@@ -132,8 +135,11 @@ ROUTES = [
 
 async def elsewhere(request: Request) -> Response:
     """Answer 405 where the path is known but not the method, else 404."""
-    known = any(route.matches(request.scope)[0] == Match.PARTIAL for route in ROUTES)
-    return failure(405, *NOT_ALLOWED) if known else failure(404, *NOT_FOUND)
+    found = [route for route in ROUTES if route.matches(request.scope)[0] == Match.PARTIAL]
+    known = {method for route in found for method in route.methods or ()} | OTHERS.get(request.url.path, set())
+    if not known:
+        return failure(404, *NOT_FOUND)
+    return failure(405, *NOT_ALLOWED, {"Allow": ", ".join(sorted(known))})
 
 
 class Elsewhere(Route):
@@ -146,7 +152,7 @@ class Elsewhere(Route):
         return (Match.NONE, {}) if own else super().matches(scope)
 
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 LAST = Elsewhere("/{path:path}", elsewhere, methods=METHODS)
 ERRORS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     UnknownModel: unknown_model,

@@ -42,9 +42,10 @@ async def live(_: Request) -> Response:
     return JSONResponse({"live": True})
 
 
-async def ready(_: Request) -> Response:
-    """Say that every model is loaded."""
-    return JSONResponse({"ready": True})
+async def ready(request: Request) -> Response:
+    """Say that every model is loaded, and 503 once the worker is leaving."""
+    there = not desk(request).leaving
+    return JSONResponse({"ready": there}, 200 if there else 503)
 
 
 async def model_ready(request: Request) -> Response:

@@ -240,6 +240,8 @@ class Bento:
     queue: int = key(least=1)
     precision: str = key(choices=("fp32", "int8"))
     timeout: float = key(above=0)
+    client_timeout: float = key(above=0)
+    drain: float = key(least=0)
     max_images: int = key(least=1)
     max_body_mb: float = key(above=0)
     max_megapixels: float = key(above=0)

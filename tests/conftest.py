@@ -1,4 +1,5 @@
 import io
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict

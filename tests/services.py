@@ -12,16 +12,16 @@ from prometheus_client import REGISTRY
 from starlette.testclient import TestClient
 
 from bento.app import build
-from bento.body import BodyLimit
 from bento.cors import Cors
 from bento.desk import Desk
+from bento.entrance import Entrance
 
 
 def application(desk: Desk) -> Cors:
     """Return the application behind its limit of bodies, as the services have it."""
     app = build()
     app.state.desk = desk
-    return Cors(BodyLimit(app, desk.settings.max_body), desk.settings.cors)
+    return Cors(Entrance(app, app.state), desk.settings.cors)
 
 
 def in_process(desk: Desk) -> TestClient:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,7 @@ from PIL import (  # isort: skip
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 25_000_000
 REDUCING_GAP = 2.0
+BAND = 2**20  # pixels that are laid on white at once: a large picture is then held twice, not five times
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -92,14 +95,31 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels")
     if image.mode.startswith("I"):
-        deep = np.asarray(image)
-        shift = 8 if deep.size and int(deep.max()) > 255 else 0
-        image = Image.fromarray((deep >> shift).astype(np.uint8))
+        shift = 8 if np.max(image.getextrema()) > 255 else 0
+        return banded(image, partial(shallow, shift=shift))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
+        return banded(image, on_white)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def banded(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Return an RGB picture, converted a few rows at a time."""
+    whole, rows = Image.new("RGB", image.size), max(1, BAND // image.width)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        whole.paste(convert(band), (0, top))
+    return whole
+
+
+def shallow(band: Image.Image, shift: int) -> Image.Image:
+    """Return deep grey pixels as 8 bits."""
+    return Image.fromarray((np.asarray(band) >> shift).astype(np.uint8)).convert("RGB")
+
+
+def on_white(band: Image.Image) -> Image.Image:
+    """Return pixels with their transparency laid on white."""
+    opaque = Image.new("RGBA", band.size, "white")
+    return Image.alpha_composite(opaque, band.convert("RGBA")).convert("RGB")
 
 
 def fit(image: Image.Image, size: int, resize: str) -> Image.Image:

@@ -13,8 +13,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from bento.app import build
-from bento.body import BodyLimit
 from bento.desk import Desk
+from bento.entrance import Entrance
 from bento.model import Model
 from bento.refusals import Busy
 from bento.settings import settings
@@ -35,7 +35,7 @@ def desk(package: Path) -> Desk:
 def client(desk: Desk) -> Iterator[TestClient]:
     app = build()
     app.state.desk = desk
-    with TestClient(BodyLimit(app, SETTINGS.max_body), raise_server_exceptions=False) as opened:
+    with TestClient(Entrance(app, app.state), raise_server_exceptions=False) as opened:
         yield opened
 
 

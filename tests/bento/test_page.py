@@ -20,8 +20,8 @@ from starlette.testclient import TestClient
 from bento import verdict
 from bento.accept import wants_page
 from bento.app import build
-from bento.body import BodyLimit
 from bento.desk import Desk
+from bento.entrance import Entrance
 from bento.model import Model
 from bento.render import listed, percent, question
 from bento.settings import settings
@@ -194,7 +194,7 @@ def test_another_method_is_refused(client: TestClient) -> None:
 def test_bentomls_own_route_keeps_its_errors(client: TestClient) -> None:
     for headers in (BROWSER, {}):
         answer = client.post("/classify", content=bytes(2**20 + 1), headers=headers)
-        assert (answer.status_code, set(answer.json())) == (413, {"code", "type", "message"})
+        assert (answer.status_code, set(answer.json())) == (413, {"error"})
 
 
 def test_a_full_queue_says_so_in_both_shapes(client: TestClient, desk: Desk) -> None:
@@ -231,7 +231,7 @@ def test_a_malformed_form_is_a_sentence(client: TestClient) -> None:
     assert (page.status_code, problem(page.text)[:27]) == (400, "The form could not be read.")
 
 
-def test_a_browser_that_is_still_sending_is_read_on_to_a_bound(client: TestClient) -> None:
+def test_a_browser_that_is_still_sending_is_read_on_to_a_bound(client: TestClient, desk: Desk) -> None:
     blocks: list[int] = []
 
     def body() -> Iterator[bytes]:
@@ -249,10 +249,12 @@ def test_a_browser_that_is_still_sending_is_read_on_to_a_bound(client: TestClien
     async def send(_: object) -> None:
         pass
 
+    app = build()
+    app.state.desk = desk
     for accept, read in ((b"text/html", 5), (b"*/*", 2)):
         received.clear()
         scope = {"type": "http", "path": WHERE, "method": "POST", "headers": [(b"accept", accept)]}
-        asyncio.run(BodyLimit(build(), SETTINGS.max_body)(scope, receive, send))
+        asyncio.run(Entrance(app, app.state)(scope, receive, send))
         assert len(received) == read
 
 

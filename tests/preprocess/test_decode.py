@@ -55,6 +55,19 @@ def test_transparency_lies_on_white() -> None:
     assert decode(encoded(clear)).getpixel((4, 4)) == (255, 255, 255)
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
+def test_a_large_picture_is_converted_in_bands_to_the_same_pixels(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = photo(40, 31).convert("L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    else:
+        image.putalpha(photo(40, 31, seed=1).convert("L"))
+    whole = np.asarray(decode(encoded(image)))
+    for band in (1, 80, 100, 40 * 31):
+        monkeypatch.setattr("stages.preprocess.decode.BAND", band)
+        assert np.array_equal(np.asarray(decode(encoded(image))), whole)
+
+
 def test_an_animation_is_its_first_frame() -> None:
     file = io.BytesIO()
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
