@@ -37,7 +37,7 @@ def register(run: Run, model: Description, package: Path, sha256: str, source: s
                 f"registered {model.name} version {version}; it does not beat the {CHAMPION} on the same data"
             )
 
-    run.attempt("the registered model", act)
+    run.attempt("the registered model", act, long=True)
 
 
 def known(client: Any, name: str, sha256: str) -> bool:
