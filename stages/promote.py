@@ -20,15 +20,15 @@ from stages.compose import PARAMS, write
 from stages.config import CONF, SELECTORS, complaint, explain, project, typed
 from stages.console import console
 from stages.edit import put, spelled
-from stages.errors import UserError, first_line, refusal
-from stages.fetch.download import public
+from stages.errors import UserError, refusal
 from stages.files import read_json, write_text
 from stages.monitor import rank
 from stages.place import MAKERS, MODEL
+from stages.recorder import client, own_store, reason, store_uri
 from stages.schema import Tree
+from stages.secrets import without_login
 from stages.space import searched
 from stages.sweep import RESULT, jobs
-from stages.tracking import client, own_store, store_uri
 
 Key = tuple[str, ...]  # a path in the tree: a key of `search.space` may hold dots
 Values = dict[Key, Any]
@@ -144,14 +144,14 @@ def check_chosen(group: str, entry: str, name: str) -> None:
 
 def of_mlflow(prefix: str) -> Values:
     """Return the parameters of an MLflow run that conf/ does not say."""
-    where = f"MLflow ({public(store_uri())})"
+    where = f"MLflow ({without_login(store_uri())})"
     if store_uri() == own_store() and not (project() / "mlflow.db").exists():
         raise UserError(f"{prefix}: {where} has recorded nothing yet; {RUNS}")
     try:
         experiments = [item.experiment_id for item in client().search_experiments()]
         found = client().search_runs(experiments, f"attributes.run_id LIKE '{prefix}%'", max_results=2)
     except Exception as error:  # a store that is down, locked or full raises anything
-        raise UserError(f"{prefix}: {where} does not answer: {first_line(error)}; {RUNS}") from error
+        raise UserError(f"{prefix}: {where} does not answer: {without_login(reason(error))}; {RUNS}") from error
     if len(found) != 1:
         raise UserError(f"{prefix}: {'more than one' if found else 'no'} run's id in {where} begins so; {RUNS}")
     params = {tuple(key.split(".")): text for key, text in found[0].data.params.items() if key.startswith("models.")}

@@ -21,3 +21,12 @@ def refuse_secrets(node: Any, where: str = "") -> None:
             f"{where}: holds what looks like a secret; put keys into the environment (AWS_ACCESS_KEY_ID, "
             "AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS …) or where the clients look for them"
         )
+
+
+LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+SIGNATURE = re.compile(r"(?<=\?)[^\s'\"<>)\]]+")
+
+
+def without_login(text: str) -> str:
+    """Return a text with the addresses in it bare: no user name, no password, no query, which may be a signature."""
+    return SIGNATURE.sub("…", LOGIN.sub("", text)) if "://" in text else text

@@ -1,6 +1,5 @@
 """MLflow: one store for every run, and training that goes on when it is down."""
 
-import logging
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -9,11 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
+
 from stages.config import project
 from stages.console import console
-from stages.errors import first_line
-from stages.fetch.download import public
 from stages.files import write_text
+from stages.recorder import Patience, client, own_store, reason, store_uri
+from stages.secrets import without_login
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,35 +22,15 @@ if TYPE_CHECKING:
     from stages.door import Job
 
 PARENT = "BESTIARY_PARENT_RUN"
+ITSELF = "the run itself"
 PATIENCE = 2  # failures in a row, after which a store is not asked again
 PARENT_TAG = "mlflow.parentRunId"
 
 
-def store_uri() -> str:
-    """Return where runs are recorded: MLFLOW_TRACKING_URI, else a database in the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or own_store()
-
-
-def own_store() -> str:
-    """Return the project's own database, whose artifacts lie beside it."""
-    return f"sqlite:///{project() / 'mlflow.db'}"
-
-
-def client() -> "MlflowClient":
-    """Return a client that gives up on a server that is down after seconds, not minutes."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    import mlflow
-
-    mlflow.set_tracking_uri(store_uri())
-    mlflow.set_registry_uri(store_uri())
-    return mlflow.MlflowClient(store_uri())
-
-
 class Run:
     """One MLflow run. A call that fails warns once; what was not recorded is listed at the end."""
+
+    patience = Patience()
 
     def __init__(self) -> None:
         self.client: Any = None
@@ -57,40 +38,34 @@ class Run:
         self.lost: list[str] = []
         self.failures = 0
 
-    def attempt(self, what: str, action: Callable[[], Any]) -> Any:
-        """Do something with the store; training must not stop because of it."""
-        if (self.lost and self.id is None) or self.failures >= PATIENCE:
-            self.lost.append(what)
+    def attempt(self, what: str, action: Callable[[], Any], long: bool = False) -> Any:
+        """Do something with the store; training must not stop because of it, nor wait for it unless it may be long."""
+        if (self.lost and self.id is None) or self.failures >= PATIENCE or self.patience.left <= 0:
+            self.lose(what, "it did not answer before")
             return None
         try:
-            done = action()
+            done = action() if long else self.patience.wait(action)
             self.failures = 0
             return done
         except Exception as error:  # a store that is down, locked or full raises anything
-            if not self.lost:
-                console.print(
-                    f"[yellow]MLflow ({public(store_uri())}) does not record: {first_line(error)}; going on[/]"
-                )
-            self.lost.append(what)
+            self.lose(what, without_login(reason(error)))
             self.failures += 1
             return None
 
+    def lose(self, what: str, why: str) -> None:
+        """Note what is not recorded; the first time, say why."""
+        if not self.lost:
+            console.print(f"[yellow]MLflow ({without_login(store_uri())}) does not record: {escape(why)}; going on[/]")
+        self.lost.append(what)
+
+    def ready(self) -> None:
+        """Have a client; imports and a new database take as long as they take."""
+        self.client = self.attempt(ITSELF, client, long=True)
+
     def open(self, experiment: str, name: str, tags: dict[str, str], resumed: str | None = None) -> None:
         """Go on with a run, or start one in an experiment, which is made if need be."""
-
-        def start() -> None:
-            self.client = client()
-            if resumed is not None and self.client.get_run(resumed):
-                self.id = resumed
-                for tag, value in tags.items():
-                    self.client.set_tag(resumed, tag, value)
-                return
-            found = self.client.get_experiment_by_name(experiment)
-            home = (project() / "mlartifacts" / experiment).as_uri() if store_uri() == own_store() else None
-            number = found.experiment_id if found else self.client.create_experiment(experiment, home)
-            self.id = self.client.create_run(number, tags=tags, run_name=name).info.run_id
-
-        self.attempt("the run itself", start)
+        self.ready()
+        self.id = self.attempt(ITSELF, partial(started, self.client, experiment, name, tags, resumed))
 
     def params(self, values: dict[str, Any]) -> None:
         """Record flat parameters."""
@@ -126,7 +101,32 @@ class Run:
         if self.id is not None:
             self.attempt("the end of the run", lambda: self.client.set_terminated(self.id, status))
         if self.lost:
-            console.print(f"[yellow]not recorded in MLflow: {', '.join(dict.fromkeys(self.lost))}[/]")
+            console.print(f"[yellow]not recorded in MLflow: {escape(', '.join(dict.fromkeys(self.lost)))}[/]")
+
+
+def started(own: "MlflowClient", experiment: str, name: str, tags: dict[str, str], resumed: str | None) -> str:
+    """Return the id of a run: the resumed one where it is there, else a new one."""
+    if resumed is not None and own.get_run(resumed):
+        for tag, value in tags.items():
+            own.set_tag(resumed, tag, value)
+        return resumed
+    return str(own.create_run(experiment_id(own, experiment), tags=tags, run_name=name).info.run_id)
+
+
+def experiment_id(own: "MlflowClient", name: str) -> str:
+    """Return the id of an experiment, which is made if need be; another process may make it just now."""
+    from mlflow.exceptions import MlflowException
+
+    found = own.get_experiment_by_name(name)
+    if found is None:
+        home = (project() / "mlartifacts" / name).as_uri() if store_uri() == own_store() else None
+        try:
+            return str(own.create_experiment(name, home))
+        except MlflowException:
+            found = own.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)
 
 
 def flat(node: Any, path: str) -> dict[str, Any]:
@@ -185,6 +185,7 @@ def tracked(
 def continued(job: "Job", weights: str) -> Iterator[Run]:
     """Add to the run that made these weights (SHA-256), so that one run tells a model's whole story."""
     run = Run()
+    run.ready()
 
     def search() -> str | None:
         found = None if opened() else lookup(job.name, weights)

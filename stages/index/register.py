@@ -26,7 +26,7 @@ def register(run: Run, name: str, folder: Path, fingerprint: str, source: str) -
         run.client.set_registered_model_alias(name, CHAMPION, version)
         console.print(f"registered {name} version {version} as {CHAMPION}")
 
-    run.attempt("the registered model", act)
+    run.attempt("the registered model", act, long=True)
 
 
 def known(client: Any, name: str, fingerprint: str) -> bool:

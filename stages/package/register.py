@@ -38,7 +38,7 @@ def register(run: Run, model: Description, package: Path, sha256: str, source: s
                 f"registered {model.name} version {version}; it does not beat the {CHAMPION} on the same data"
             )
 
-    run.attempt("the registered model", act)
+    run.attempt("the registered model", act, long=True)
 
 
 def note(run: Run, name: str, package: Path, sha256: str, int8: dict[str, Any]) -> None:

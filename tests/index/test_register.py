@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from stages.index.register import register, required
-from stages.tracking import Run, client
+from stages.recorder import client
+from stages.tracking import Run
 from tests.gallery import artworks, gallery
 
 
