@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 
 from starlette.applications import Starlette
 from starlette.datastructures import State
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bento import torchserve
 from bento.desk import Desk
-from bento.face import ENCODED, VERSION
+from bento.face import ENCODED
 from bento.protocol import Protocol
 
 OURS = "bestiary.path"  # where the scope keeps the path that was asked for
@@ -79,4 +81,6 @@ def named(template: str, parts: dict[str, str], known: set[str]) -> str:
 
 def names(at: Desk) -> set[str]:
     """Return the names that a part of a path may be."""
-    return {VERSION, *at.models, *(f"{model}{ENCODED}" for model in at.models), *at.galleries}
+    versions = {*chain(*at.versions.values())}
+    minor = {torchserve.ALL, *(f"{version}{torchserve.MINOR}" for version in versions)}
+    return {*versions, *minor, *at.models, *(f"{model}{ENCODED}" for model in at.models), *at.galleries}
