@@ -2,10 +2,20 @@
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 from stages.errors import UserError
 
-SECRET = re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/@\s:]+:[^/@\s]+@")
+SECRET = re.compile(
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/@\s:]+:[^/@\s]+@"
+    r"|[?&](?i:x-amz-signature|x-goog-signature|signature|sig)=[^&\s]"
+)
+ADDRESS = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>]+")
+LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")
+SIGNED = re.compile(
+    r"(?i)x-(?:amz|goog|ms)-.*|.*(?:signature|token|secret|passw|credential).*|sig|policy|key-pair-id|auth.*"
+    r"|(?:aws|google)?access_?(?:key)?_?id|(?:api|access|subscription)?[-_]?key"
+)
 
 
 def refuse_secrets(node: Any, where: str = "") -> None:
@@ -23,10 +33,19 @@ def refuse_secrets(node: Any, where: str = "") -> None:
         )
 
 
-LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
-SIGNATURE = re.compile(r"(?<=\?)[^\s'\"<>)\]]+")
-
-
 def without_login(text: str) -> str:
-    """Return a text with the addresses in it bare: no user name, no password, no query, which may be a signature."""
-    return SIGNATURE.sub("…", LOGIN.sub("", text)) if "://" in text else text
+    """Return a text with the addresses in it bare, fit for logs: no user name, no password, no query."""
+    return ADDRESS.sub(lambda found: LOGIN.sub("", found[0]).partition("?")[0], text)
+
+
+def without_secrets(text: str) -> str:
+    """Return a text whose addresses have no user name, no password and no signature; the rest of a query stays."""
+    return ADDRESS.sub(lambda found: unsigned(found[0]), text) if "://" in text else text
+
+
+def unsigned(address: str) -> str:
+    """Return an address without what lets its holder in."""
+    place, asked, query = LOGIN.sub("", address).partition("?")
+    query, marked, fragment = query.partition("#")
+    kept = [part for part in query.split("&") if not SIGNED.fullmatch(unquote(part.partition("=")[0]))]
+    return place + (asked + "&".join(kept) if any(kept) else "") + marked + fragment

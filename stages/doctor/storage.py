@@ -120,7 +120,7 @@ def remote(name: str, url: str) -> Finding:
         return Finding(thing, f"{shown}: no answer within {TIMEOUT:.0f} s", "no push, no pull", "check network, proxy")
     if not done.returncode:
         return Finding(thing, f"{shown} answers")
-    said = without_login((done.stderr.strip().splitlines() or ["no answer"])[-1])[:150]
+    said = (done.stderr.strip().splitlines() or ["no answer"])[-1].partition(":")[0]  # the rest may hold the address
     return Finding(thing, f"{shown}: {said}", "no push, no pull", "check the address and the credentials in use")
 
 

@@ -17,6 +17,7 @@ from stages.fetch.located import Home, Remote, Source
 from stages.fetch.members import Unreadable
 from stages.fetch.objects import Manner
 from stages.files import fingerprint, is_plain
+from stages.secrets import without_secrets
 
 ROWS = "metadata.jsonl"
 REASONS = 5  # shown
@@ -100,14 +101,15 @@ class Pictures:
         """Yield name and bytes of every picture, and at last the file of what became of each row."""
         with notes.open("w", encoding="utf-8") as file:
             for item in track(self.wanted, len(self.wanted), "packing"):
-                note: dict[str, Any] = {"row": item.row.number, "id": item.id}
+                note: dict[str, Any] = {"row": item.row.number, "id": without_secrets(item.id)}
                 content = self._read(item.row.number)
                 if content is None:
                     note["dropped"] = self.lost[item.row.number]
                 else:
                     note["member"] = item.member(kind(content))
                     yield note["member"], content
-                file.write(json.dumps(note | {"values": item.row.values}, ensure_ascii=False) + "\n")
+                note["values"] = {column: without_secrets(value) for column, value in item.row.values.items()}
+                file.write(json.dumps(note, ensure_ascii=False) + "\n")
         yield ROWS, notes
 
     def _read(self, number: int) -> bytes | None:
@@ -133,4 +135,4 @@ class Pictures:
 
 def failure(item: Artwork, reason: str) -> dict[str, str]:
     """Return a row of the list of failures."""
-    return {"row": str(item.row.number), "id": item.id, "url": public(item.address), "reason": reason}
+    return {"row": str(item.row.number), "id": without_secrets(item.id), "url": public(item.address), "reason": reason}

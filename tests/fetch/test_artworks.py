@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from email.utils import formatdate
@@ -198,6 +199,22 @@ def test_a_reason_holds_no_secret(desk: Museum, tmp_path: Path) -> None:
     folder = collect(written(tmp_path / "a.tsv", [("1", "", f"{desk.url}/ok/1.jpg", ""), ("2", "", address, "")]))
     assert failed(folder)["2"] == "Failed to parse: …"
     assert "hunter2" not in (folder / "failed.csv").read_text()
+
+
+@pytest.mark.parametrize("suffix", ["tsv", "tsv.gz"])
+def test_a_signature_that_fetches_a_picture_stays_nowhere(suffix: str, desk: Museum, tmp_path: Path) -> None:
+    signed = f"{desk.url}/ok/1.jpg?id=7&X-Amz-Signature=canary".replace("http://", "http://me:canary@")
+    plain = written(tmp_path / "a.tsv", [("1", "", signed, "")])
+    if suffix.endswith("gz"):
+        (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    folder = collect(tmp_path / f"a.{suffix}")
+    assert list(kept(folder)) == ["images/1.jpg"]
+    tables = [file for file in folder.iterdir() if "tsv" in file.name]
+    texts = [gzip.decompress(file.read_bytes()) if suffix.endswith("gz") else file.read_bytes() for file in tables]
+    with zipfile.ZipFile(folder / "images.zip") as archive:
+        texts.append(archive.read("metadata.jsonl"))
+    assert texts
+    assert all(b"canary" not in text and b"/ok/1.jpg?id=7" in text for text in texts)
 
 
 @pytest.mark.parametrize("how", ["once", "reset", "busy", "moved"])

@@ -5,7 +5,6 @@ What cannot be had is dropped, and listed with its reason.
 """
 
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -28,12 +27,12 @@ from stages.fetch.objects import Manner
 from stages.fetch.pictures import ROWS, Artwork, Pictures
 from stages.files import atomic_file, fingerprint
 from stages.schema import Synthetic
+from stages.secrets import without_secrets
 
 EXPECTED = "a table (TSV, CSV, JSON lines) with a column of ids and one of addresses of pictures"
 COLUMNS = ("id", "Title", "Artist", "Thumbnail_Url", "Image_Url", "Culture", "Classification", "Museum")
 DRAWN = "data/cache/drawn/{}"
 FIRST = 100_001  # the id of the first drawn artwork
-LOGIN = re.compile(r"^(\w+://)[^/?#@]*@")
 ARCHIVE, FAILED = "images.zip", "failed.csv"
 
 
@@ -53,10 +52,10 @@ def entry(raw: Path, index: dict[str, int], row: dict[str, Any], label: str | No
 
 
 def metadata(raw: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield path and values, by column, of every picture of the archive at `raw`; addresses without a login in them."""
+    """Yield path and values, by column, of every picture of the archive at `raw`, without secrets in addresses."""
     for row in rows(raw):
         if "member" in row:
-            yield row["member"], {column: LOGIN.sub(r"\1", value) for column, value in row["values"].items()}
+            yield row["member"], {column: without_secrets(value) for column, value in row["values"].items()}
 
 
 def rows(raw: Path) -> Iterator[dict[str, Any]]:
@@ -134,6 +133,7 @@ def collect(
         if place.table != published:
             published.unlink()
             place.table.replace(folder / place.table.name)
+        table.bare(folder / place.table.name)
     shutil.rmtree(scratch, ignore_errors=True)
     pictures.tell(folder / FAILED)
     return target

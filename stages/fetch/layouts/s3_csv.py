@@ -20,6 +20,7 @@ from stages.fetch.synthetic import CAT, DOG, broken, drawings, photograph
 from stages.files import fingerprint, is_plain
 from stages.lock import alone
 from stages.schema import Synthetic
+from stages.secrets import without_secrets
 
 EXPECTED = "category/file.jpg, …"
 COLUMNS = ("bucket", "s3_image", "category", "label")
@@ -119,7 +120,10 @@ def archived(name: str, chosen: Sequence[Item], places: Sequence[str], folder: P
             raise item.row.wrong(LOCAL, "is no file; say download: true")
     target = folder / "images.zip"
     pack(target, ((item.member, file.read_bytes()) for item, file in zip(chosen, files, strict=True)))
-    rows = [{**item.row.values, LOCAL: place} for item, place in zip(chosen, places, strict=True)]
+    rows = [
+        {column: without_secrets(value) for column, value in {**item.row.values, LOCAL: place}.items()}
+        for item, place in zip(chosen, places, strict=True)
+    ]
     table.write(folder / name, rows)
     return target
 
