@@ -18,7 +18,7 @@ from attacks.verdict import verdict
 from stages import recorder
 from stages.config import compose, typed
 from stages.console import console, track
-from stages.door import Job
+from stages.job import Job
 from stages.place import Place
 from stages.recorder import SQLITE, Patience, client
 from stages.tracking import Run, tracked

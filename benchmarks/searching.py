@@ -8,9 +8,9 @@ from pathlib import Path
 
 from benchmarks.timing import Ratio, compare
 from stages.config import compose, typed
-from stages.door import Job
 from stages.fetch.layouts import kaggle
 from stages.files import write_json
+from stages.job import Job
 from stages.place import Place
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report

@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,53 +18,15 @@ from stages.config import CONF, complaint, project, typed
 from stages.disk import told
 from stages.errors import UserError, choose, refusal
 from stages.files import write_json
-from stages.index_schema import Index
+from stages.job import Job, Result
 from stages.place import Place
-from stages.schema import Dataset, Model, Tree
+from stages.schema import Tree
 from stages.secrets import refuse_secrets
 from stages.sweep import RESULT, finish
 
 GROUPS = {"dataset": "datasets", "model": "models", "index": "indexes"}
 
-Task = Callable[["Job"], "Result | None"]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a sweep compares its jobs by: `min.NAME` or `max.NAME`, and metrics that hold NAME."""
-
-    monitor: str
-    metrics: dict[str, float]
-
-    @property
-    def value(self) -> float:
-        """The monitored metric."""
-        return self.metrics[self.monitor.partition(".")[2]]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a stage is called with: the tree, the dataset or model it works on, and its place."""
-
-    stage: str
-    tree: Tree
-    name: str
-    place: Place
-
-    @property
-    def model(self) -> Model:
-        """The model that was chosen."""
-        return self.tree.models[self.name]
-
-    @property
-    def dataset(self) -> Dataset:
-        """The dataset that was chosen."""
-        return self.tree.datasets[self.name]
-
-    @property
-    def index(self) -> Index:
-        """The index that was chosen."""
-        return self.tree.indexes[self.name]
+Task = Callable[[Job], Result | None]
 
 
 class Door:

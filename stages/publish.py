@@ -10,11 +10,12 @@ from typing import Any
 from stages.config import project
 from stages.console import console
 from stages.disk import require_writable, told
-from stages.door import Job, door
+from stages.door import door
 from stages.errors import UserError
 from stages.fetch import bucket
 from stages.fetch.download import copy, is_remote, public
 from stages.files import atomic_folder, fingerprint, read_json, sha256_file, write_json
+from stages.job import Job
 from stages.place import MODEL, PACKAGE, REPORT
 from stages.tracking import continued
 

@@ -19,7 +19,7 @@ from stages.secrets import without_login
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from stages.door import Job
+    from stages.job import Job
 
 PARENT = "BESTIARY_PARENT_RUN"
 ITSELF = "the run itself"

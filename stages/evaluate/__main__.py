@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.console import console
-from stages.door import Job, door
+from stages.door import door
 from stages.files import sha256_file, write_json, write_text
+from stages.job import Job
 from stages.place import MODEL, PREPARED, REPORT
 from stages.preprocess.store import Store
 from stages.tracking import Run, continued

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from stages.console import console
-from stages.door import Job, door
+from stages.door import door
 from stages.fetch import archive
 from stages.fetch.download import public
 from stages.fetch.layout import Layout, layout
@@ -15,6 +15,7 @@ from stages.fetch.members import Unreadable
 from stages.fetch.origin import bring, home
 from stages.fetch.subset import Labelled, subset
 from stages.files import sha256_file, write_json
+from stages.job import Job
 from stages.place import RAW
 from stages.schema import Fetch
 

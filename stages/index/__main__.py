@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from stages.console import console
-from stages.door import Job, door
+from stages.door import door
 from stages.files import write_json
+from stages.job import Job
 from stages.place import FEATURISER, INDEX, PREPARED, REPORT
 from stages.preprocess.store import Store
 from stages.tracking import continued, flat

@@ -16,10 +16,11 @@ import yaml
 from stages.checks import EVERYTHING
 from stages.config import CODE
 from stages.console import console
-from stages.door import Job, door
+from stages.door import door
 from stages.errors import UserError
 from stages.fetch.download import place
 from stages.files import write_text
+from stages.job import Job
 from stages.place import BENTOS, INDEX, PACKAGE
 
 REQUIREMENTS = (

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages.console import console
-from stages.door import Job, door
+from stages.door import door
 from stages.fetch.download import public
 from stages.files import sha256_file, write_json
+from stages.job import Job
 from stages.package.cut.source import Source, of_model, of_network
 from stages.place import FEATURISER, MODEL, PREPARED
 from stages.preprocess.store import Images, Store

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from stages.console import console
-from stages.door import Job, door
+from stages.door import door
 from stages.errors import UserError
 from stages.fetch.layout import SYNTHETIC, layout
 from stages.files import fingerprint, read_json, write_json
+from stages.job import Job
 from stages.place import PREPARED, RAW
 from stages.preprocess.metadata import write_metadata
 from stages.preprocess.pack import pack

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.console import console
-from stages.door import Job, Result, door
+from stages.door import door
 from stages.files import sha256_file
+from stages.job import Job, Result
 from stages.place import MODEL, PREPARED
 from stages.preprocess.store import Store
 from stages.tracking import Run

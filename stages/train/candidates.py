@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from stages.console import console
-from stages.door import Job
 from stages.files import fingerprint
+from stages.job import Job
 from stages.preprocess.store import Store
 from stages.sweep import table
 from stages.tracking import Run, flat, tracked

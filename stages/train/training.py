@@ -12,9 +12,9 @@ from typing import Any
 
 from stages.config import project
 from stages.disk import require_writable
-from stages.door import Job
 from stages.errors import UserError
 from stages.files import fingerprint, read_json, sha256_file, write_json
+from stages.job import Job
 from stages.lock import alone
 from stages.preprocess.store import Store
 from stages.registry import NETWORKS, module_of, source

@@ -10,8 +10,8 @@ import pytest
 from mlflow import MlflowClient
 
 from stages import list as listed
-from stages.door import Job
 from stages.files import read_json, sha256_file
+from stages.job import Job
 from stages.package import __main__ as package
 from stages.package.bento import lay_out
 from stages.place import Place

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from stages import publish
-from stages.door import Job
 from stages.errors import UserError
 from stages.fetch import bucket as store
 from stages.files import sha256_file, write_json
+from stages.job import Job
 from stages.package.results import write_results
 from stages.place import Place
 from stages.train.framework import framework

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.config import compose
-from stages.door import Job
 from stages.errors import UserError
 from stages.fetch.archive import pack
 from stages.fetch.layouts import artworks
 from stages.files import read_json, write_json
+from stages.job import Job
 from stages.place import PREPARED, RAW, Place
 from stages.preprocess.__main__ import main
 from stages.preprocess.decode import pixels

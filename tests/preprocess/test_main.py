@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.door import Job
 from stages.errors import UserError
 from stages.fetch.archive import pack, pack_tar
 from stages.files import read_json, write_json
+from stages.job import Job
 from stages.place import PREPARED, RAW, Place
 from stages.preprocess.__main__ import main
 from tests.conftest import encoded, photo, tree

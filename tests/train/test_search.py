@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from stages.config import compose, typed
-from stages.door import Job
 from stages.errors import UserError
+from stages.job import Job
 from stages.place import Place
 from stages.schema import Search, Tree
 from stages.train import __main__ as stage
