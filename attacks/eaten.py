@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from attacks.drawn import drawn
 from attacks.memory import resident, watched
-from attacks.pictures import Mutation
+from attacks.mutations import Mutation
 from stages.config import CODE, compose, typed
 
 GROWTH = 150.0  # MB

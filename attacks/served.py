@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from attacks.drawn import drawn
-from attacks.pictures import Mutation, mutations
+from attacks.mutations import Mutation, mutations
 from attacks.service import MODEL, WHERE, attacked, jpeg, laid_out
 from attacks.trial import ANY, COLUMNS, PLAIN, THEIRS, Trial, held
 from attacks.verdict import verdict

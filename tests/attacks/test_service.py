@@ -13,8 +13,8 @@ from attacks.drawn import drawn
 from attacks.endurance import Endured, Held, endured
 from attacks.flood import Bars, Flood, Turn, flooded
 from attacks.idle import PATIENCE, attackers
+from attacks.mutations import mutations
 from attacks.odd import attack
-from attacks.pictures import mutations
 from attacks.served import pictured
 from attacks.service import attacked, laid_out, small
 from attacks.stop import Ending, Loss, bereaved, ended

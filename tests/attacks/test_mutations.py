@@ -7,7 +7,7 @@ import pytest
 from attacks import eaten
 from attacks.drawn import drawn
 from attacks.formats import fields, parts
-from attacks.pictures import KINDS, Mutation, mutations
+from attacks.mutations import KINDS, Mutation, mutations
 from benchmarks.serving import package
 from stages.preprocess.decode import FORMATS, decode, header
 
