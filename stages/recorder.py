@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from filelock import FileLock
 
@@ -70,7 +70,23 @@ def reason(error: BaseException) -> str:
 
 def store_uri() -> str:
     """Return where runs are recorded: MLFLOW_TRACKING_URI, else a database in the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or own_store()
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or own_store()
+    return signed_in(uri) if uri.startswith(("http://", "https://")) else uri
+
+
+def signed_in(uri: str) -> str:
+    """Return a server's address without the login in it, which goes where MLflow looks too: it prints addresses."""
+    parts = urlsplit(uri)
+    login, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return uri
+    user, _, password = login.partition(":")
+    bare = urlunsplit(parts._replace(netloc=host))
+    os.environ |= {
+        "MLFLOW_TRACKING_USERNAME": unquote(user), "MLFLOW_TRACKING_PASSWORD": unquote(password),
+        "MLFLOW_TRACKING_URI": bare,
+    }  # fmt: skip
+    return bare
 
 
 def own_store() -> str:

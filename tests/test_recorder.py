@@ -1,3 +1,4 @@
+import os
 import sqlite3
 import threading
 import time
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages import recorder
-from stages.recorder import ALLOWED, Patience, Silent, make, reason
+from stages.recorder import ALLOWED, Patience, Silent, make, reason, store_uri
 
 
 def test_a_quick_answer_makes_up_for_slow_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,3 +63,17 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     with pytest.raises(sqlite3.DatabaseError, match="not a database"):
         make()
+
+
+def test_a_login_in_the_address_goes_where_mlflow_prints_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "before")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:p%40ss@host:5000/mlflow")
+    assert store_uri() == store_uri() == os.environ["MLFLOW_TRACKING_URI"] == "https://host:5000/mlflow"
+    assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("me", "p@ss")
+
+
+@pytest.mark.parametrize("uri", ["http://host:5000", "sqlite:////tmp/a@b/mlflow.db", "postgresql://me:pass@host/db"])
+def test_an_address_without_one_stays(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert store_uri() == uri

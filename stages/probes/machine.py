@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from stages.config import project
-from stages.doctor.finding import Finding, gigabytes
 from stages.machine import cores
+from stages.probes.finding import Finding, gigabytes
 
 MEMORY, DISK, SPARE = 8 * 2**30, 10 * 2**30, 2 * 2**30
 PORTS = {3000: "bentoml serve", 5000: "mlflow ui", 8080: "TorchServe", 8081: "TorchServe", 8082: "TorchServe"}

@@ -8,7 +8,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from stages.doctor.finding import Finding, Probe
+from stages.probes.finding import Finding, Probe
 
 TIMEOUT = 90.0  # seconds; frameworks import slowly on a cold disk
 GPU = "trainings take the processor: hours become days at documented sizes"

@@ -7,7 +7,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from stages.doctor.finding import Finding
+from stages.probes.finding import Finding
 
 JAVA = 11
 TIMEOUT = 10.0

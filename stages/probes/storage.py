@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stages.config import project
-from stages.doctor.finding import Finding
+from stages.probes.finding import Finding
 from stages.secrets import without_login
 
 LINKS = "reflink, hardlink, symlink"

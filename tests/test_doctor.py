@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.doctor import frameworks, machine, programs, storage
-from stages.doctor.__main__ import chosen, main
-from stages.doctor.finding import Finding
+from stages.doctor import chosen, main
+from stages.probes import frameworks, machine, programs, storage
+from stages.probes.finding import Finding
 from tests.conftest import python
 
 

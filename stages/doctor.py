@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from stages.console import console
-from stages.doctor import frameworks, machine, programs, storage
-from stages.doctor.finding import Finding, Probe
+from stages.probes import frameworks, machine, programs, storage
+from stages.probes.finding import Finding, Probe
 
 COLOURS = {"ok": "green", "lacks": "yellow", "missing": "bold red"}
 
