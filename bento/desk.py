@@ -49,10 +49,9 @@ class Desk:
         self._under_way = 0
         self.leaving = False
 
-    @property
-    def full(self) -> bool:
-        """Whether one more request would be refused."""
-        return self._under_way >= self.settings.queue + self.settings.concurrency
+    def full(self, coming: int = 0) -> bool:
+        """Tell whether one more request would be refused, once those that are coming are in the queue."""
+        return self._under_way + coming >= self.settings.queue + self.settings.concurrency
 
     @property
     def crowded(self) -> str:
@@ -75,7 +74,7 @@ class Desk:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run work in the pool; raise Busy instead of letting the queue grow or the caller hang."""
-        if self.full:
+        if self.full():
             raise Busy(self.crowded, after=1)
         loop = asyncio.get_running_loop()
         ticket = Ticket(work)
