@@ -50,8 +50,12 @@ class Desk:
         self.leaving = False
 
     def full(self, coming: int = 0) -> bool:
-        """Tell whether one more request would be refused, once those that are coming are in the queue."""
-        return self._under_way + coming >= self.settings.queue + self.settings.concurrency
+        """Tell whether one more request would be refused, once those that are coming are in the queue.
+
+        They count for half of it at most: clients who never come shall keep nobody out.
+        """
+        places = self.settings.queue + self.settings.concurrency
+        return self._under_way + min(coming, places // 2) >= places
 
     @property
     def crowded(self) -> str:

@@ -121,9 +121,11 @@ def test_those_that_are_coming_count_but_not_the_slow_ones(desk: Desk, monkeypat
         slow = [asyncio.ensure_future(come(never)) for _ in range(2)]
         await asyncio.sleep(0)
         await come(at_once)
+        desk._under_way = 1
+        await come(at_once)
         await asyncio.sleep(0.1)
         await come(at_once)
-        assert (answers, door.coming) == ([503, 400], 0)
+        assert (answers, door.coming) == ([400, 503, 400], 0)
         await asyncio.gather(*slow)
 
     asyncio.run(scene())
