@@ -47,6 +47,7 @@ class Kept:
     pairs: list[tuple[float, float]]
     growth: float
     left: int
+    refused: int = 0
 
     @property
     def slower(self) -> float:
@@ -73,22 +74,25 @@ class Kept:
             (self.slower >= SLOWER, f"the others' p95 was {self.slower:.2f} times as long"),
             (self.growth > GROWTH, f"memory grew by {self.growth:.0f} MB"),
             (self.left > 0, f"{self.left} were not cut off"),
+            (self.refused > 0, f"{self.refused} honest requests were not answered"),
         ]
         return [said for fails, said in found if fails]
 
 
 def beside(name: str, server: Server, count: int, first: bytes, more: bytes, seconds: float, rounds: int = 1) -> Kept:
     """Time honest clients alone and beside so many attackers, in turn; then wait until those are cut off."""
-    pairs, growth, left = [], 0.0, 0
+    pairs, growth, left, refused = [], 0.0, 0, 0
     closed(server.address, small(), CLIENTS, 1.0)
     start = sum(resident(one.pid) for one in server.workers)
     for _ in track(range(rounds), rounds, name):
         alone = percentile(closed(server.address, small(), CLIENTS, seconds), 95)
         with crowd(server.address, count, first, more):
-            pairs.append((alone, percentile(closed(server.address, small(), CLIENTS, seconds), 95)))
+            seen = closed(server.address, small(), CLIENTS, seconds)
+            pairs.append((alone, percentile(seen, 95)))
+            refused += sum(one.status != 200 for one in seen)
             growth = max(growth, sum(resident(one.pid) for one in server.workers) - start)
             left += still_open(server)
-    return Kept(name, pairs, growth, left)
+    return Kept(name, pairs, growth, left, refused)
 
 
 @contextmanager

@@ -62,10 +62,13 @@ class Desk:
         self._under_way = 0
         self.leaving = False
 
-    @property
-    def full(self) -> bool:
-        """Whether one more request would be refused."""
-        return self._under_way >= self.settings.queue + self.settings.concurrency
+    def full(self, coming: int = 0) -> bool:
+        """Tell whether one more request would be refused, once those that are coming are in the queue.
+
+        They count for half of it at most: clients who never come shall keep nobody out.
+        """
+        places = self.settings.queue + self.settings.concurrency
+        return self._under_way + min(coming, places // 2) >= places
 
     @property
     def crowded(self) -> str:
@@ -98,7 +101,7 @@ class Desk:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run work in the pool; raise Busy instead of letting the queue grow or the caller hang."""
-        if self.full:
+        if self.full():
             raise Busy(self.crowded, after=1)
         loop = asyncio.get_running_loop()
         ticket = Ticket(work)

@@ -10,6 +10,7 @@ from bento.turned import Turned, away, busy, large, nowhere, of_a_person, slow
 
 PATIENCE = 4  # times the limit: a browser that is still sending sees no answer, so that much is read on
 SLOWEST = 64 * 2**10  # bytes a second
+SOON = 1.0  # seconds
 BRINGING = ("POST", "PUT")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -21,7 +22,7 @@ class Entrance:
     """
 
     def __init__(self, app: ASGIApp, state: State) -> None:
-        self.app, self.state, self.held = app, state, 0
+        self.app, self.state, self.held, self.coming = app, state, 0, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a whole body on as one message."""
@@ -47,6 +48,7 @@ class Reading:
         self.entrance, self.at, self.receive = entrance, at, receive
         self.parts: list[bytes] = []
         self.size = 0
+        self.expected: asyncio.TimerHandle | None = None
 
     async def all(self, scope: Scope) -> Message:
         """Return the whole body as one message, or the client's disconnection; raise Turned if it is not taken."""
@@ -56,14 +58,30 @@ class Reading:
         most = limit * (PATIENCE if of_a_person(scope) else 1)
         if announced(scope) > most:
             raise large(limit, ends=announced(scope) > PATIENCE * limit)
-        if scope["method"] in BRINGING and self.at.full:
-            raise busy(self.at.crowded)
+        if scope["method"] in BRINGING:
+            if self.at.full(self.entrance.coming):
+                raise busy(self.at.crowded)
+            self.come()
         patience = self.at.settings.client_timeout
         try:
             async with asyncio.timeout(patience) as clock:
                 return await self.gathered(clock, limit, most)
         except TimeoutError:
             raise slow(patience) from None
+        finally:
+            self.came()
+
+    def come(self) -> None:
+        """Count among those that will soon be in the queue, but not for long: slow clients shall keep nobody out."""
+        self.entrance.coming += 1
+        self.expected = asyncio.get_running_loop().call_later(SOON, self.came)
+
+    def came(self) -> None:
+        """Count no more."""
+        if self.expected:
+            self.expected.cancel()
+            self.expected = None
+            self.entrance.coming -= 1
 
     async def gathered(self, clock: asyncio.Timeout, limit: int, most: int) -> Message:
         """Read on as long as enough comes; of a body over the limit as much as `most` is read, and forgotten."""

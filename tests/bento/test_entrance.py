@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from bento import worker
+from bento import entrance, worker
 from bento.app import build
 from bento.desk import Desk
 from bento.entrance import Entrance
@@ -42,7 +42,7 @@ def ask(desk: Desk, receive: Callable[[], Any], path: str = "/predictions/base_c
     """Ask over ASGI; return the answer's status, headers and body."""
     app = build()
     app.state.desk = desk
-    entrance = Entrance(app, app.state)
+    door = Entrance(app, app.state)
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -50,8 +50,8 @@ def ask(desk: Desk, receive: Callable[[], Any], path: str = "/predictions/base_c
 
     raw = [(name.lower().replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": raw}
-    asyncio.run(entrance(scope, receive, send))
-    assert entrance.held == 0
+    asyncio.run(door(scope, receive, send))
+    assert door.held == 0
     return sent[0]["status"], dict(sent[0]["headers"]), b"".join(part.get("body", b"") for part in sent[1:])
 
 
@@ -96,14 +96,49 @@ def test_a_body_that_comes_may_take_as_long_as_its_size_needs(desk: Desk) -> Non
     assert ask(desk, receive)[0] == 415, "0.4 s, and 3 s more were allowed for 192 KB"
 
 
+def test_those_that_are_coming_count_but_not_the_slow_ones(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entrance, "SOON", 0.05)
+
+    async def scene() -> None:
+        app = build()
+        app.state.desk = desk
+        door, answers = Entrance(app, app.state), list[int]()
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                answers.append(message["status"])
+
+        async def come(receive: Callable[[], Any]) -> None:
+            scope = {"type": "http", "method": "POST", "path": "/base64", "query_string": b"", "headers": []}
+            await door(scope, receive, send)
+
+        async def never() -> Any:
+            await asyncio.sleep(60)
+
+        async def at_once() -> Any:
+            return {"type": "http.request", "body": b"[]"}
+
+        slow = [asyncio.ensure_future(come(never)) for _ in range(2)]
+        await asyncio.sleep(0)
+        await come(at_once)
+        desk._under_way = 1
+        await come(at_once)
+        await asyncio.sleep(0.1)
+        await come(at_once)
+        assert (answers, door.coming) == ([400, 503, 400], 0)
+        await asyncio.gather(*slow)
+
+    asyncio.run(scene())
+
+
 def test_bodies_take_no_more_memory_than_a_full_queue_of_the_largest(desk: Desk) -> None:
     app = build()
     app.state.desk = desk
-    entrance = Entrance(app, app.state)
-    entrance.held = 2 * SETTINGS.max_body - 10
-    with TestClient(entrance) as client:
+    door = Entrance(app, app.state)
+    door.held = 2 * SETTINGS.max_body - 10
+    with TestClient(door) as client:
         answer = client.post("/base64", content=bytes(11))
-        assert (answer.status_code, entrance.held) == (503, 2 * SETTINGS.max_body - 10)
+        assert (answer.status_code, door.held) == (503, 2 * SETTINGS.max_body - 10)
         assert client.post("/base64", content=b"[]").status_code == 400
 
 
