@@ -14,19 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attacks.canary import attack
-from attacks.traces import traces
+from attacks.leaks import leaks
 
 SECRET = "canary/with+all=that&hurts"
 STEPS = ("login, command line", "login, conf/", "signature, conf/", "conf/", "artworks", "bucket", "doctor")
 
 
 def found(folder: Path) -> bool:
-    return bool(traces(folder, {"it": SECRET}))
+    return bool(leaks(folder, {"it": SECRET}))
 
 
 @given(st.binary(max_size=9), st.binary(max_size=9))
 def test_base64_is_seen_at_any_offset(before: bytes, after: bytes) -> None:
-    from attacks.traces import forms
+    from attacks.leaks import forms
 
     whole = base64.b64encode(before + SECRET.encode() + after)
     assert any(look in whole for form, look in forms(SECRET).items() if form.startswith("base64"))
@@ -69,7 +69,7 @@ def test_a_row_that_is_deleted_is_seen_in_the_freed_page(tmp_path: Path) -> None
 
 def test_a_name_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / SECRET.replace("/", "")).touch()
-    assert traces(tmp_path, {"it": SECRET.replace("/", "")})
+    assert leaks(tmp_path, {"it": SECRET.replace("/", "")})
 
 
 @pytest.mark.slow
