@@ -41,7 +41,7 @@ QUESTIONS = [
 
 @dataclass(frozen=True)
 class Held:
-    """What the workers of a service hold: memory in MB, threads, open files other than connections; and how long a page of metrics is."""
+    """What the workers of a service hold: MB, threads, files beside connections; and how long a page of metrics is."""
 
     memory: float
     threads: int
