@@ -41,7 +41,7 @@ QUESTIONS = [
 
 @dataclass(frozen=True)
 class Held:
-    """What the workers of a service hold: memory in MB, threads, open files; and how long a page of metrics is."""
+    """What the workers of a service hold: MB, threads, files beside connections; and how long a page of metrics is."""
 
     memory: float
     threads: int
@@ -115,7 +115,7 @@ def held(server: Server) -> Held:
     return Held(
         sum(resident(one.pid) for one in workers),
         sum(one.num_threads() for one in workers),
-        sum(one.num_fds() for one in workers),
+        sum(one.num_fds() - len(one.net_connections("inet")) for one in workers),
         len(page.body),
     )
 

@@ -156,7 +156,7 @@ ATTACKERS: dict[str, tuple[float, bytes, bytes]] = {
     "have been answered": (1.0, ASK, b""),
     "send their head byte by byte": (0.1, HEAD, b"x"),
     "send their body byte by byte": (0.1, BODY, b"x"),
-    "never read": (0.02, asking(), b""),
+    "never read": (0.01, asking(), b""),
 }
 
 

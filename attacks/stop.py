@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -86,7 +86,9 @@ def ended(server: Server, question: Question, rate: float, how: int = signal.SIG
         server.process.send_signal(how)
         told["unready"] = unready(server.address) - told["at"]
 
-    seen = under_load(server.address, question, rate, end)
+    # A connection each: one that is kept may be closed, as HTTP allows, while its next question is on the way.
+    alone = replace(question, headers={**question.headers, "Connection": "close"})
+    seen = under_load(server.address, alone, rate, end)
     code = server.process.wait(settings().timeout + settings().client_timeout)
     took = time.perf_counter() - told["at"]
     return Ending(signal.Signals(how).name, seen, told["at"], told["unready"], code, took)
