@@ -25,6 +25,7 @@ from stages.place import BENTOS, INDEX, PACKAGE
 
 REQUIREMENTS = (
     "bentoml", "httpcore", "jinja2", "numpy", "onnxruntime", "pillow", "python-multipart", "pyyaml", "starlette",
+    "uvicorn",
 )  # fmt: skip
 CODE_FILES = (
     "stages/__init__.py", "stages/files.py", "stages/machine.py", "stages/nearest.py", "stages/runtime.py",
