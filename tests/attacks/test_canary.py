@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attacks.canary import attack
-from attacks.leaks import leaks
+from attacks.leaks import forms, leaks
 
 SECRET = "canary/with+all=that&hurts"
 STEPS = ("login, command line", "login, conf/", "signature, conf/", "conf/", "artworks", "bucket", "doctor")
@@ -24,10 +24,9 @@ def found(folder: Path) -> bool:
     return bool(leaks(folder, {"it": SECRET}))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=9), st.binary(max_size=9))
 def test_base64_is_seen_at_any_offset(before: bytes, after: bytes) -> None:
-    from attacks.leaks import forms
-
     whole = base64.b64encode(before + SECRET.encode() + after)
     assert any(look in whole for form, look in forms(SECRET).items() if form.startswith("base64"))
 
