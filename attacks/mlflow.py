@@ -135,7 +135,7 @@ def crowd(home: Path, writers: int, steps: int) -> Crowd:
 def prepared() -> BaseContext:
     """Return a way to start processes that have MLflow imported, and so come to the store at the same moment."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["mlflow.store.tracking.sqlalchemy_store", "attacks.mlflow"])
+    context.set_forkserver_preload(["mlflow.store.tracking.sqlalchemy_store", "stages.tracking"])
     return context
 
 
