@@ -1,1 +1,5 @@
-"""What tries to break Bestiary: kills, full disks, floods, mutated files. Each module is a command, and a slow test."""
+"""What tries to break Bestiary: each of these is a command, and a slow test in small.
+
+The stages: kill, disk, two, mlflow. What they are fed: pictures, archives. The services: flood, stop, idle, endurance,
+api, odd, served. Secrets: canary.
+"""
