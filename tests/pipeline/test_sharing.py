@@ -26,19 +26,19 @@ def test_results_are_published(branch: Path) -> None:
     )
 
 
-def test_what_was_made_is_shared_by_a_remote(bucket: str, branch: Path, tmp_path: Path) -> None:
+def test_what_was_made_is_shared_by_a_remote(bucket: str, first_branch: Path, tmp_path: Path) -> None:
     """`dvc push` to a bucket; a fresh clone pulls it and has nothing to do."""
-    commit(branch, "built")
-    run("dvc", "remote", "add", "--default", "storage", bucket_address(bucket), cwd=branch)
+    commit(first_branch, "built")
+    run("dvc", "remote", "add", "--default", "storage", bucket_address(bucket), cwd=first_branch)
     if bucket.startswith("gs"):
-        run("dvc", "remote", "modify", "storage", "endpointurl", os.environ["STORAGE_EMULATOR_HOST"], cwd=branch)
-    run("dvc", "push", cwd=branch)
-    commit(branch, "remote")
+        run("dvc", "remote", "modify", "storage", "endpointurl", os.environ["STORAGE_EMULATOR_HOST"], cwd=first_branch)
+    run("dvc", "push", cwd=first_branch)
+    commit(first_branch, "remote")
     clone = tmp_path / "clone"
-    run("git", "clone", "-q", str(branch), str(clone), cwd=tmp_path)
-    run("dvc", "pull", cwd=clone)
-    assert ran(run("dvc", "repro", cwd=clone)) == set()
-    assert sha256_file(clone / WEIGHTS) == sha256_file(branch / WEIGHTS)
+    run("git", "clone", "-q", str(first_branch), str(clone), cwd=tmp_path)
+    run("dvc", "pull", "evaluate@base_cnn", "package@base_cnn", "--with-deps", cwd=clone)
+    assert ran(run("dvc", "repro", "evaluate@base_cnn", "package@base_cnn", cwd=clone)) == set()
+    assert sha256_file(clone / WEIGHTS) == sha256_file(first_branch / WEIGHTS)
 
 
 @pytest.mark.parametrize("bucket", ["s3"], indirect=True)
