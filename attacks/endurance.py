@@ -16,8 +16,8 @@ from attacks.memory import resident
 from attacks.service import MODEL, WHERE, attacked, jpeg, laid_out
 from attacks.verdict import verdict
 from benchmarks.load import Client, Question, Seen, together
+from benchmarks.packages import package
 from benchmarks.server import Server
-from benchmarks.serving import package
 from stages.console import progress
 
 GROWTH = 5.0  # MB a worker
@@ -128,7 +128,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="(default: %(default)s)")
     given = parser.parse_args()
     with TemporaryDirectory() as scratch:
-        package(Path(scratch), SIZE)
+        package(Path(scratch), size=SIZE)
         code = laid_out(Path(scratch) / "code", workers=given.workers, max_body_mb=1.0)
         with attacked(code, Path(scratch)) as server:
             found = endured(server, given.count)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from attacks.service import attacked, laid_out, large, small
 from attacks.verdict import verdict
 from benchmarks.load import Question, Seen, closed, percentile, steady
-from benchmarks.serving import package
+from benchmarks.packages import ORDINARY, package
 from bento.settings import settings
 from stages.console import track
 
@@ -136,7 +136,7 @@ def main() -> int:
     given = parser.parse_args()
     found = []
     with TemporaryDirectory() as scratch:
-        package(Path(scratch))
+        package(Path(scratch), size=ORDINARY)
         for number, (preset, chosen) in enumerate(PRESETS.items()):
             with attacked(laid_out(Path(scratch) / str(number), **chosen), Path(scratch)) as server:
                 for size, question in QUESTIONS.items():

@@ -24,8 +24,8 @@ from attacks.memory import resident
 from attacks.service import MODEL, WHERE, attacked, jpeg, laid_out, small
 from attacks.verdict import verdict
 from benchmarks.load import closed, percentile
+from benchmarks.packages import ORDINARY, package
 from benchmarks.server import Server
-from benchmarks.serving import package
 from stages.console import track
 
 PATIENCE = 6.0  # seconds: `bento.client_timeout` of the attacked service
@@ -178,7 +178,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
     given = parser.parse_args()
     with TemporaryDirectory() as scratch:
-        package(Path(scratch))
+        package(Path(scratch), size=ORDINARY)
         with attacked(laid_out(Path(scratch) / "code", client_timeout=PATIENCE), Path(scratch)) as server:
             found = attackers(server, given.count, given.seconds, given.rounds)
     columns = ("connections that", "p95 alone", "p95 beside", "slower", "memory", "left open")

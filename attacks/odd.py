@@ -23,8 +23,8 @@ from attacks.service import MODEL, WHERE, attacked, laid_out
 from attacks.trial import ANY, COLUMNS, PLAIN, SLOWEST, THEIRS, Trial, held
 from attacks.verdict import verdict
 from benchmarks.load import Client, Question, Seen
+from benchmarks.packages import package
 from benchmarks.server import Server
-from benchmarks.serving import package
 
 PATIENCE = 3.0  # seconds: `bento.client_timeout` of the attacked service
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW")
@@ -173,7 +173,7 @@ def main() -> int:
     """Attack a service of its own."""
     argparse.ArgumentParser(prog="python -m attacks.odd", description=__doc__).parse_args()
     with TemporaryDirectory() as scratch:
-        package(Path(scratch), SIZE)
+        package(Path(scratch), size=SIZE)
         with attacked(laid_out(Path(scratch) / "code", client_timeout=PATIENCE), Path(scratch)) as server:
             found = list(attack(server))
     return verdict(COLUMNS, ((one.cells, one.wrong) for one in found))

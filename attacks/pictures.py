@@ -11,7 +11,7 @@ from attacks.drawn import drawn
 from attacks.eaten import Eaten, decoded, predicted, prepared
 from attacks.mutations import Mutation, mutations
 from attacks.verdict import verdict
-from benchmarks.serving import package
+from benchmarks.packages import ORDINARY, package
 from stages.console import track
 
 
@@ -25,7 +25,7 @@ def main() -> int:
     seeds = drawn() + [file.read_bytes() for file in sorted(given.files.iterdir())] if given.files else drawn()
     hostile = list(track(mutations(seeds, given.count, given.seed), given.count, "mutating"))
     with TemporaryDirectory() as home:
-        package(Path(home))
+        package(Path(home), size=ORDINARY)
         targets: tuple[Callable[[list[Mutation]], Eaten], ...]
         targets = (decoded, partial(prepared, scratch=Path(home)), partial(predicted, home=Path(home)))
         found = [target(hostile) for target in track(targets, len(targets), "targets")]

@@ -17,8 +17,8 @@ from attacks.service import MODEL, WHERE, attacked, jpeg, laid_out
 from attacks.trial import ANY, COLUMNS, PLAIN, THEIRS, Trial, held
 from attacks.verdict import verdict
 from benchmarks.load import Client, Question
+from benchmarks.packages import package
 from benchmarks.server import Server
-from benchmarks.serving import package
 from stages.console import track
 
 SIZE = 64
@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of what is left to chance (default: %(default)s)")
     given = parser.parse_args()
     with TemporaryDirectory() as scratch:
-        package(Path(scratch), SIZE)
+        package(Path(scratch), size=SIZE)
         with attacked(laid_out(Path(scratch) / "code"), Path(scratch)) as server:
             found = list(pictured(server, list(mutations(drawn(), given.count, given.seed))))
     return verdict(COLUMNS, ((one.cells, one.wrong) for one in found))

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from attacks.service import attacked, laid_out, small
 from attacks.verdict import verdict
 from benchmarks.load import Client, Question, Seen, steady
+from benchmarks.packages import ORDINARY, package
 from benchmarks.server import Server
-from benchmarks.serving import package
 from bento.settings import settings
 from stages.console import console, track
 
@@ -147,7 +147,7 @@ def main() -> int:
     given = parser.parse_args()
     rows: list[Ending | Loss] = []
     with TemporaryDirectory() as scratch:
-        package(Path(scratch))
+        package(Path(scratch), size=ORDINARY)
         for number in track(range(given.rounds), given.rounds, "ends"):
             code = laid_out(Path(scratch) / str(number), workers=1 + number % 2)
             for how in (signal.SIGTERM, signal.SIGINT):

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from benchmarks.load import Question, closed, percentile, throughput
-from benchmarks.packages import package, pictures
+from benchmarks.packages import pictures, whole_package
 from benchmarks.server import served
 from benchmarks.similar_http import photograph
 from benchmarks.timing import REST, Ratio, shown
@@ -73,7 +73,7 @@ def answering(names: tuple[str, ...] = MODELS, rounds: int = 3, lasting: float =
     found = []
     for name in names:
         with tempfile.TemporaryDirectory() as home, ExitStack() as stack:
-            folder = package(Path(home), name)
+            folder = whole_package(Path(home), name)
             addresses = {label: stack.enter_context(server) for label, server in servers(Path(home), folder)}
             raced = entrants(addresses, name)
             for entrant in raced.values():
@@ -144,8 +144,11 @@ def against(model: str, clients: int, preset: str, seen: Turns) -> list[Ratio]:
     best = max(TUNINGS, key=lambda label: statistics.median(map(worth, seen[label])))
     bars = BARS.get((model, clients, preset), ("reported", "reported"))
     asked = "1 client, p50" if clients == 1 else f"{clients} clients, requests/s"
+    peers = {"as it comes": DEFAULT, "at its best": best}
+    if best == DEFAULT:
+        peers = {"as it comes, which is its best": DEFAULT}
     found = []
-    for peer, named, bar in zip((DEFAULT, best), ("as it comes", "at its best"), bars, strict=True):
+    for (named, peer), bar in zip(peers.items(), bars, strict=False):
         pairs = [worth(a) / worth(b) for a, b in zip(seen[preset], seen[peer], strict=True)]
         claim = f"POST a JPEG to {model}, {preset}, {asked}, vs TorchServe {named}"
         found.append(Ratio(claim, told(seen[preset]), f"{told(seen[peer])} ({peer})", pairs, bar))

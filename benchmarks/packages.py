@@ -1,4 +1,4 @@
-"""Packages of the models at their documented sizes, with random weights: what does not change how fast they are."""
+"""Packages of the models, at their documented sizes unless told otherwise, with random weights: as fast as trained."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from stages.config import compose, typed
-from stages.files import write_json
+from stages.files import read_json, write_json
 from stages.preprocess.store import Images, Split
 from stages.runtime import FILES
 from stages.schema import Lightning, Model, Tree
 from stages.train.model import Description
 
 BREEDS = 120
+ORDINARY = 180  # pixels, where the size is not the point
 
 
 def documented() -> Tree:
@@ -21,13 +22,13 @@ def documented() -> Tree:
     return typed(compose(["profile=documented"]))
 
 
-def described(tree: Tree, name: str) -> Description:
-    """Return a model of the tree as if it were trained: cats and dogs, or 120 breeds."""
+def described(tree: Tree, name: str, size: int | None = None) -> Description:
+    """Return a model of the tree as if it were trained: cats and dogs, or 120 breeds; at its own size or another."""
     model = tree.models[name]
     preprocess = tree.datasets[model.dataset].preprocess
     labels = [f"breed {number:03}" for number in range(BREEDS)] if name == "breeds" else ["cat", "dog"]
-    size, resize = preprocess.size, preprocess.resize
-    return Description(name, model.dataset, "", labels, size, resize, [], asdict(model.train), {})
+    pixels, resize = size or preprocess.size, preprocess.resize
+    return Description(name, model.dataset, "", labels, pixels, resize, [], asdict(model.train), {})
 
 
 def classifier(model: Model, description: Description) -> Any:
@@ -43,24 +44,33 @@ def classifier(model: Model, description: Description) -> Any:
     return Classifier(rebuild(description), normalize.mean, normalize.std).eval()
 
 
-def package(home: Path, name: str) -> Path:
-    """Write `artifacts/packages/<name>` of a PyTorch model below a folder: ONNX, int8, contract, `.mar`."""
-    from stages.package import torchserve
+def package(home: Path, name: str = "base_cnn", size: int | None = None) -> Path:
+    """Write `artifacts/packages/<name>` of a PyTorch model below a folder: what a service needs of it."""
     from stages.package.__main__ import contract
     from stages.package.onnx import export
-    from stages.package.quantize import quantize
 
     tree = documented()
-    model, description = tree.models[name], described(tree, name)
+    model, description = tree.models[name], described(tree, name, size)
     folder = home / "artifacts" / "packages" / name
     folder.mkdir(parents=True)
-    whole = classifier(model, description)
-    export(whole, description.size, model.package.opset, folder / FILES["fp32"])
-    torchserve.archive(whole.network, description, model.package.mar_version, folder)
+    export(classifier(model, description), description.size, model.package.opset, folder / FILES["fp32"])
+    write_json(folder / "model.json", contract(description, model.package, "", "") | {"examples": []})
+    return folder
+
+
+def whole_package(home: Path, name: str) -> Path:
+    """Write the same, TorchServe's archive and the int8 version with it."""
+    from stages.package import torchserve
+    from stages.package.quantize import quantize
+
+    folder, tree = package(home, name), documented()
+    model, description = tree.models[name], described(tree, name)
+    network = classifier(model, description).network
+    torchserve.archive(network, description, model.package.mar_version, folder)
     seen = Split(pictures(8, description.size), np.zeros(8, np.int64), [])
     quantize(folder / FILES["fp32"], seen, np.arange(8), folder / FILES["int8"])
-    served = {"examples": [], "int8": {"file": FILES["int8"]}}
-    write_json(folder / "model.json", contract(description, model.package, "", "") | served)
+    contract = read_json(folder / "model.json")
+    write_json(folder / "model.json", contract | {"int8": {"file": FILES["int8"]}})
     return folder
 
 

@@ -72,10 +72,17 @@ def started(command: list[str], variables: dict[str, str], cwd: Path = CODE) -> 
         while not server.ready:
             if process.poll() is not None:
                 raise RuntimeError(f"{command[0]} ended")
-            time.sleep(0.2)
+            time.sleep(0.02)
         yield server
     finally:
         server.stop()
+
+
+def seconds_to_ready(command: list[str], variables: dict[str, str], cwd: Path = CODE) -> float:
+    """Return how long it takes from a command to the first answer of /readyz, seconds."""
+    start = time.perf_counter()
+    with started(command, variables, cwd):
+        return time.perf_counter() - start
 
 
 @contextmanager

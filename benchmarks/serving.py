@@ -6,19 +6,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.packages import ORDINARY, package
 from benchmarks.server import served
 from benchmarks.timing import Ratio
 from bento.settings import settings
-from stages.config import compose, typed
 from stages.console import track
-from stages.files import write_json
 
-SIZE, REQUESTS, ROUNDS = 180, 60, 9
+SIZE, REQUESTS, ROUNDS = ORDINARY, 60, 9
 
 
 def inference() -> Ratio:
@@ -29,7 +27,7 @@ def inference() -> Ratio:
 
 def measured(home: Path) -> Ratio:
     """Serve a package of this folder both ways, and time them."""
-    file = package(home)
+    file = package(home, size=SIZE) / "model.onnx"
     here = {"BESTIARY_HOME": str(home), "MODEL": str(file), "THREADS": str(settings().threads)}
     scripts = Path(sys.executable).parent
     with ExitStack() as stack:
@@ -41,26 +39,6 @@ def measured(home: Path) -> Ratio:
     own, other = (f"{statistics.median(pair[side] for pair in pairs) * 1000:.1f} ms p50" for side in (0, 1))
     claim = "v2 infer of one image vs plain Starlette, same session"
     return Ratio(claim, own, other, [peer / own for own, peer in pairs], "≥ 0.83 (1 / 1.2)")
-
-
-def package(home: Path, size: int = SIZE) -> Path:
-    """Write a package of base_cnn with random weights for pictures of `size` pixels; return its ONNX file."""
-    import torch
-
-    from stages.package.__main__ import contract
-    from stages.package.onnx import export
-    from stages.train.lightning.model import Classifier
-    from stages.train.model import Description, build
-
-    model = typed(compose()).models["base_cnn"]
-    folder = home / "artifacts" / "packages" / "base_cnn"
-    folder.mkdir(parents=True)
-    torch.manual_seed(0)
-    network = build("lightning", model.train.network, 2, size, [])
-    export(Classifier(network, [0.5] * 3, [0.5] * 3).eval(), size, model.package.opset, folder / "model.onnx")
-    described = Description("base_cnn", "kaggle", "", ["cat", "dog"], size, "squash", [], asdict(model.train))
-    write_json(folder / "model.json", contract(described, model.package, "", ""))
-    return folder / "model.onnx"
 
 
 def asker(address: str) -> Callable[[], float]:

@@ -6,15 +6,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import yaml
 
 from benchmarks.packages import package
-from benchmarks.server import free_port
+from benchmarks.server import seconds_to_ready
 from benchmarks.timing import Ratio, shorter, turns
 from stages.config import CODE
 
@@ -37,7 +35,6 @@ import hydra
 def main(config): pass
 main()
 """
-READY = 120.0
 PROJECT = ("bento", "conf", "stages", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore")
 
 
@@ -118,37 +115,8 @@ def service(home: Path, rounds: int) -> Ratio:
     variables = {"BESTIARY_HOME": str(home), "MODEL": str(file), "THREADS": "2"}
     ours = [str(SCRIPTS / "bentoml"), "serve", "bento.service:base_cnn", "--port"]
     peer = [str(SCRIPTS / "uvicorn"), "benchmarks.plain:app", "--log-level", "warning", "--port"]
-    seen = turns({"ours": ready(ours, variables), "peer": ready(peer, variables)}, rounds, "serving")
+    both = {"ours": ours, "peer": peer}
+    entrants = {name: partial(seconds_to_ready, command, variables) for name, command in both.items()}
+    seen = turns(entrants, rounds, "serving")
     claim = "`bentoml serve` of base_cnn until it is ready"
     return shorter(claim, seen["ours"], seen["peer"], "reported", "plain Starlette, same session")
-
-
-def ready(command: list[str], variables: dict[str, str]) -> Callable[[], float]:
-    """Return a function that starts a server and returns how long its first answer of /readyz took, seconds."""
-
-    def measure() -> float:
-        port = free_port()
-        start = time.perf_counter()
-        with subprocess.Popen(
-            [*command, str(port)], cwd=CODE, env=environment(**variables),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        ) as process:  # fmt: skip
-            try:
-                while not answers(f"http://127.0.0.1:{port}/readyz"):
-                    if process.poll() is not None or time.perf_counter() - start > READY:
-                        raise RuntimeError(f"{command[0]} did not become ready")
-                    time.sleep(0.01)
-                return time.perf_counter() - start
-            finally:
-                process.terminate()
-
-    return measure
-
-
-def answers(url: str) -> bool:
-    """Return whether a URL answers."""
-    try:
-        with urllib.request.urlopen(url, timeout=5):
-            return True
-    except OSError:
-        return False

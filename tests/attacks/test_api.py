@@ -6,7 +6,7 @@ import pytest
 
 from attacks.api import DOCUMENTS, Fuzzed, attack
 from attacks.service import attacked, laid_out
-from benchmarks.serving import package
+from benchmarks.packages import package
 from tests.artworks import artworks, collection
 
 CASES = 2000
@@ -14,7 +14,7 @@ CASES = 2000
 
 @pytest.mark.slow
 def test_nothing_that_is_described_is_answered_otherwise(tmp_path: Path) -> None:
-    package(tmp_path, 48)
+    package(tmp_path, size=48)
     collection(tmp_path / "artifacts" / "indexes" / "mosaic", artworks(30))
     code = laid_out(tmp_path / "code", url_timeout=1.0)
     with attacked(code, tmp_path, "Bestiary") as server:

@@ -8,7 +8,7 @@ from attacks import eaten
 from attacks.drawn import drawn
 from attacks.formats import fields, parts
 from attacks.mutations import KINDS, Mutation, mutations
-from benchmarks.serving import package
+from benchmarks.packages import ORDINARY, package
 from stages.preprocess.decode import FORMATS, decode, header
 
 
@@ -57,7 +57,7 @@ def test_preprocess_keeps_or_drops_each_by_name(hostile: list[Mutation], tmp_pat
 
 @pytest.mark.slow
 def test_predict_answers_for_each(hostile: list[Mutation], tmp_path: Path) -> None:
-    package(tmp_path)
+    package(tmp_path, size=ORDINARY)
     found = eaten.predicted(hostile, tmp_path)
     assert not found.wrong
     assert min(found.kept, found.refused) > 100

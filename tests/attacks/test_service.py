@@ -20,8 +20,8 @@ from attacks.service import attacked, laid_out, small
 from attacks.stop import Ending, Loss, bereaved, ended
 from attacks.trial import PLAIN, Trial
 from benchmarks.load import Seen
+from benchmarks.packages import ORDINARY, package
 from benchmarks.server import Server
-from benchmarks.serving import package
 
 ODD_ONES = 520
 WIDE = Bars(goodput=0.6, accepted=4.0, rejected=1.0)
@@ -30,7 +30,7 @@ WIDE = Bars(goodput=0.6, accepted=4.0, rejected=1.0)
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
-    package(folder, 64)
+    package(folder, size=64)
     return folder
 
 
@@ -44,7 +44,7 @@ def patient(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 @pytest.mark.slow
 def test_a_flood_leaves_the_service_at_its_peak(tmp_path: Path) -> None:
-    package(tmp_path)
+    package(tmp_path, size=ORDINARY)
     with attacked(laid_out(tmp_path / "code"), tmp_path) as server:
         found = flooded("flood", server.address, small(), 4.0)
     assert replace(found, bars=WIDE).wrong == []

@@ -24,7 +24,7 @@ def shares(given: int, wanted: int) -> Tensor:
     """Return how much of each given row an averaged one holds (wanted x given); windows as PyTorch cuts them."""
     place, window = torch.arange(given), torch.arange(wanted)[:, None]
     inside = (place >= window * given // wanted) & (place < -(-(window + 1) * given // wanted))
-    return inside / inside.sum(1, keepdim=True)
+    return inside.double() / inside.sum(1, keepdim=True)
 
 
 def repeatable(network: nn.Module) -> None:
