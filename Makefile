@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+CLUSTER := $(VENV)/.cluster
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # nothing here reports home
@@ -12,16 +13,16 @@ export ORT_DISABLE_TELEMETRY := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test serve ui bench
+.PHONY: help demo test serve ui bench cluster
 
 help: ## say what there is
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## run the whole pipeline on drawn pictures and show what came of it
 	dvc repro
 	python -m stages.list
 
-test: $(READY) ## run every fast test
+test: $(CLUSTER) ## run every fast test
 	python -m pytest -m "not slow" -n 2 --dist worksteal
 
 serve: $(READY) ## serve all packaged models on http://localhost:3000
@@ -33,9 +34,15 @@ ui: $(READY) ## browse runs, curves and models on http://localhost:5000
 bench: $(READY) ## measure the speed claims against their peers
 	python -m benchmarks
 
+cluster: $(CLUSTER) ## add what several machines need: Ray, submitit
+
 $(READY): requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bestiary needs Python 3.11 or newer: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --require-hashes -r requirements.lock
+	touch $@
+
+$(CLUSTER): requirements.cluster.lock $(READY)
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --require-hashes -r requirements.cluster.lock
 	touch $@
