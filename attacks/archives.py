@@ -24,7 +24,6 @@ from stages.fetch.layout import Layout
 from stages.fetch.layouts import artworks, folder, kaggle, petimages, stanford_dogs
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report
-from stages.preprocess.store import write_manifest
 from stages.schema import Preprocess
 
 GOOD = 12  # pictures of every archive
@@ -159,9 +158,7 @@ def prepared(kind: Kind, raw: Path, inside: Path) -> list[str]:
     if layout.tabular:
         raw = layout.collect(raw, inside, list, str(raw))
     entries = layout.entries(raw, inside / "nested")
-    rows = pack(entries, config(), store)
-    write_manifest(store / "manifest.parquet", rows)
-    found = report("hostile", "", rows, config())
+    found = report("hostile", "", pack(entries, config(), store), config())
     kept = sum(sum(labels.values()) for labels in found["splits"].values())
     faults = [] if kept + len(found["dropped"]) == len(entries) else [f"{kept} kept of {len(entries)}"]
     if not kept:

@@ -114,7 +114,7 @@ def steps(canary: Canary) -> list[Step]:
         "s3_csv": "s3://canary/s3_images.csv",
     }
     train, dvc = stage("train", "model=base_cnn"), str(Path(sys.executable).with_name("dvc"))
-    broken = home / "data" / "prepared" / "kaggle" / "train.npy"
+    broken = home / "data" / "prepared" / "kaggle" / "images" / "000000.npy"
     return [
         Step("login, command line", stage("fetch", "dataset=kaggle", f"datasets.kaggle.fetch.url={login}/x.zip"), 2),
         Step("login, conf/", stage("compose"), 2, before=partial(point, home, {"kaggle": configured})),

@@ -122,8 +122,8 @@ def prepare(raw: Path, scratch: Path) -> dict[str, Any]:
         target.mkdir()
     pack(tenth(entries), config, scratch / "tenth")
     before = resident()
-    rows = pack(entries, config, scratch / "store")
-    return counted(report("folder", "", rows, config), scratch / "store") | {"growth": resident() - before}
+    manifest = pack(entries, config, scratch / "store")
+    return counted(report("folder", "", manifest, config), scratch / "store") | {"growth": resident() - before}
 
 
 def tenth(items: Sequence[T]) -> list[T]:
@@ -135,8 +135,10 @@ def counted(report: dict[str, Any], store: Path) -> dict[str, Any]:
     """Return how many were kept and dropped, and where report and store do not agree."""
     import numpy as np
 
+    from stages.preprocess.store import IMAGES
+
     dropped = report["dropped"]
-    stored = sum(len(np.load(file, mmap_mode="r")) for file in store.glob("*.npy"))
+    stored = sum(len(np.load(file, mmap_mode="r")) for file in (store / IMAGES).parent.iterdir())
     told = sum(sum(labels.values()) for labels in report["splits"].values())
     faults = [] if stored == told else [f"{stored} pictures in the store, {told} in the report"]
     faults += [f"{item['path']}: no reason" for item in dropped if not item["why"]]

@@ -5,7 +5,6 @@ import zipfile
 from itertools import count
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
@@ -15,10 +14,11 @@ from benchmarks.timing import Ratio, compare
 from stages.config import compose, typed
 from stages.fetch.archive import pack
 from stages.fetch.layouts import kaggle
+from stages.files import write_json
 from stages.machine import cores
 from stages.preprocess.pack import pack as prepare
-from stages.preprocess.split import NAMES
-from stages.preprocess.store import write_manifest
+from stages.preprocess.report import report
+from stages.preprocess.store import Store
 from stages.schema import Preprocess, Synthetic
 from stages.train.order import Order
 
@@ -83,7 +83,7 @@ def packing(folder: Path, images: int, width: int, height: int, bar: str) -> Rat
     def ours() -> None:
         target = folder / STORES / str(next(rounds))  # a fresh folder, as the stage has: truncating a store takes time
         target.mkdir(parents=True)
-        write_manifest(target / "manifest.parquet", prepare(entries, section, target))
+        write_json(target / "report.json", report("kaggle", "synthetic", prepare(entries, section, target), section))
 
     def peer() -> int:
         return sum(len(images) for images, _ in loader)
@@ -96,17 +96,12 @@ def epoch(folder: Path) -> Ratio:
     """Read an epoch of shuffled batches from the store, against decoding it with ImageFolder + DataLoader."""
     transform = v2.Compose([v2.Resize((SIZE, SIZE)), v2.PILToTensor()])
     loader = DataLoader(ImageFolder(folder / "images", transform), batch_size=32, num_workers=CORES, shuffle=True)
-    stores = [np.load(folder / STORES / "0" / f"{name}.npy", mmap_mode="r") for name in NAMES]
-    total = sum(len(images) for images in stores)
+    images = Store(folder / STORES / "0").everything().images
 
     def ours() -> int:
-        read = 0
-        for images in stores:
-            for rows in Order(len(images), 32, seed=0):
-                read += len(torch.from_numpy(images[rows]))
-        return read
+        return sum(len(torch.from_numpy(images[rows])) for rows in Order(len(images), 32, seed=0))
 
     def peer() -> int:
-        return sum(len(images) for images, _ in loader)
+        return sum(len(batch) for batch, _ in loader)
 
-    return compare("an epoch over the store vs decoding it", ours, peer, (total, "images"), "≥ 20")
+    return compare("an epoch over the store vs decoding it", ours, peer, (len(images), "images"), "≥ 20")

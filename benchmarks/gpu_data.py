@@ -9,7 +9,7 @@ from stages.fetch.layouts import kaggle
 from stages.files import write_json
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report
-from stages.preprocess.store import Split, Store, write_manifest
+from stages.preprocess.store import Split, Store
 
 WIDTH, HEIGHT = 500, 375
 
@@ -42,7 +42,6 @@ def draw(folder: Path, images: int, size: int) -> Pictures:
     raw = archive(folder, images, WIDTH, HEIGHT)
     words = ["profile=documented", f"datasets.kaggle.preprocess.size={size}"]
     section = typed(compose(words)).datasets["kaggle"].preprocess
-    rows = pack(kaggle.entries(raw, folder / "nested"), section, folder)
-    write_manifest(folder / "manifest.parquet", rows)
-    write_json(folder / "report.json", report("kaggle", "synthetic", rows, section))
+    manifest = pack(kaggle.entries(raw, folder / "nested"), section, folder)
+    write_json(folder / "report.json", report("kaggle", "synthetic", manifest, section))
     return Pictures(folder, size)

@@ -14,7 +14,6 @@ from stages.job import Job
 from stages.place import Place
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report
-from stages.preprocess.store import write_manifest
 from stages.schema import Synthetic, Tree
 
 PICTURES = Synthetic(images=600, unlabelled=0, corrupt=0, smallest=160, largest=240)
@@ -62,7 +61,6 @@ def prepare(root: Path, images: int = PICTURES.images, size: int = SIZE) -> Path
     folder.mkdir(parents=True)
     section = typed(compose([f"datasets.kaggle.preprocess.size={size}"])).datasets["kaggle"].preprocess
     drawn = kaggle.draw(root, replace(PICTURES, images=images), 1)
-    rows = pack(kaggle.entries(drawn, folder / "nested"), section, folder)
-    write_manifest(folder / "manifest.parquet", rows)
-    write_json(folder / "report.json", report("kaggle", "synthetic", rows, section))
+    manifest = pack(kaggle.entries(drawn, folder / "nested"), section, folder)
+    write_json(folder / "report.json", report("kaggle", "synthetic", manifest, section))
     return folder

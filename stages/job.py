@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from stages.engine import Engine, engine
 from stages.index_schema import Index
 from stages.place import Place
 from stages.schema import Dataset, Model, Tree
@@ -43,3 +44,8 @@ class Job:
     def index(self) -> Index:
         """The index that was chosen."""
         return self.tree.indexes[self.name]
+
+    @property
+    def engine(self) -> Engine:
+        """Where many pictures are fetched, prepared and featurised."""
+        return engine(self.tree.engine)

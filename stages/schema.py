@@ -54,7 +54,7 @@ class Preprocess:
     resize: str = key(choices=("squash", "letterbox"))
     split: Split = field(default_factory=Split)
     seed: int = key(least=0)
-    workers: int = key(least=0)
+    shard: int = key(least=1)
 
 
 @dataclass
@@ -254,6 +254,17 @@ class Bento:
 
 
 @dataclass
+class EngineConfig:
+    """`engine`: where many pictures are fetched, prepared and featurised."""
+
+    name: str = key(choices=("local", "ray"))
+    workers: int = key(least=0)
+    address: str | None = None
+    cpus: int = key(least=1)
+    tasks: int = key(least=0)
+
+
+@dataclass
 class Tree:
     """The whole config tree."""
 
@@ -263,4 +274,5 @@ class Tree:
     models: dict[str, Model] = MISSING
     indexes: dict[str, Index] = MISSING
     trainer: Trainer = field(default_factory=Trainer)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     bento: Bento = field(default_factory=Bento)

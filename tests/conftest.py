@@ -83,13 +83,11 @@ def prepared(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from stages.files import write_json
     from stages.preprocess.pack import pack
     from stages.preprocess.report import report
-    from stages.preprocess.store import write_manifest
 
     folder = tmp_path_factory.mktemp("prepared")
     config = tree().datasets["kaggle"].preprocess
-    rows = pack(kaggle.entries(archive, folder / "nested"), config, folder)
-    write_manifest(folder / "manifest.parquet", rows)
-    write_json(folder / "report.json", report("kaggle", "synthetic", rows, config))
+    manifest = pack(kaggle.entries(archive, folder / "nested"), config, folder)
+    write_json(folder / "report.json", report("kaggle", "synthetic", manifest, config))
     return folder
 
 

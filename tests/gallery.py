@@ -12,7 +12,7 @@ from stages.files import sha256_file, write_json
 from stages.index.build import Source, build
 from stages.index.collection import Collection
 from stages.index_schema import Index
-from stages.preprocess.store import Everything, Stacked
+from stages.preprocess.store import Everything
 from tests.conftest import tree
 
 CULTURES = {"dutch": (220, 120, 40), "french": (60, 90, 220), "japanese": (210, 60, 90), "egyptian": (190, 180, 60)}
@@ -74,7 +74,7 @@ def source(count: int = COUNT, size: int = SIZE) -> Source:
     pictures, known = zip(*artworks(count, size), strict=True)
     sizes = np.array([(300, 200) if number % 2 else (200, 300) for number in range(count)], np.int32)
     return Source(
-        Everything(Stacked([np.stack(pictures)]), pa.Table.from_pylist(list(known)), sizes),
+        Everything(np.stack(pictures), pa.Table.from_pylist(list(known)), sizes),
         "squash",
         "data",
         "synthetic",

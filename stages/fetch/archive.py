@@ -21,7 +21,7 @@ DEEPEST = 3  # archives within archives
 ABSENT = -1  # the index of a picture that is published, but not in the archive
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One picture in an archive: where it lies, its published path, label (None: not labelled) and split, if any.
 
@@ -38,11 +38,14 @@ class Entry:
 
 
 class Reader:
-    """Reads entries' bytes; opens each archive once. Threads may share it."""
+    """Reads entries' bytes; opens each archive once. Threads may share it; in another process it opens them anew."""
 
     def __init__(self) -> None:
         self._open: dict[Path, Members] = {}
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> "tuple[type[Reader], tuple[()]]":
+        return Reader, ()
 
     def read(self, entry: Entry) -> bytes:
         """Return the bytes of an entry, or raise Unreadable."""

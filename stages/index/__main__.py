@@ -23,10 +23,11 @@ def main(job: Job) -> None:
     from stages.index.quality import quality
     from stages.index.wall import wall
 
+    engine = job.engine
     pictures = source(Store(job.place.read(PREPARED, job.index.dataset)))
     featuriser = job.place.read(FEATURISER, job.name)
     with job.place.write(INDEX, job.name) as folder, job.place.write(REPORT, job.name) as report:
-        collection, measured = build(job.name, job.index, pictures, featuriser, folder)
+        collection, measured = build(job.name, job.index, pictures, featuriser, folder, engine)
         found = quality(collection, job.index.quality, job.tree.seed)
         if measured is not None:
             found["approximate"] = measured._asdict()

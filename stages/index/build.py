@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.console import track
+from stages.engine import Engine
 from stages.errors import UserError
 from stages.files import fingerprint
 from stages.index.collection import FEATURISER, Collection
@@ -17,7 +18,7 @@ from stages.index.records import columns, refuse_twice, write_records
 from stages.index.vectors import vectors
 from stages.index_schema import Index
 from stages.preprocess.store import Everything, Store
-from stages.runtime import Network
+from stages.runtime import contract
 
 MATCHES = "matches.parquet"
 NETWORK = ("model.onnx", "model.json")
@@ -45,16 +46,17 @@ def source(store: Store) -> Source:
     return Source(store.everything(), str(store.report["resize"]), store.fingerprint, str(store.report["source"]))
 
 
-def build(name: str, config: Index, pictures: Source, featuriser: Path, folder: Path) -> "Built":
+def build(
+    name: str, config: Index, pictures: Source, featuriser: Path, folder: Path, engine: Engine | None = None
+) -> Built:
     """Write an index folder and open it."""
     everything = pictures.everything
     table = columns(everything.metadata, {*config.blocks, *config.show, config.id_column}, config.dataset)
     refuse_twice(table[config.id_column], config.id_column)
     refuse_lists(name, config, len(everything))
-    network = Network(featuriser)
-    made_of = fingerprint([network.contract["sha256"], pictures.fingerprint, asdict(config)])
+    made_of = fingerprint([contract(featuriser)["sha256"], pictures.fingerprint, asdict(config)])
     about = described(name, config, table) | {"fingerprint": made_of}
-    index = ConditionalIndex.build(folder, vectors(network, everything), table, config.blocks, about, track)
+    index = ConditionalIndex.build(folder, vectors(featuriser, everything, engine), table, config.blocks, about, track)
     measured = approximated(index, config) if config.mode == "approximate" else None
     if config.matches.best and config.blocks:
         write_matches(index.stored, folder / MATCHES, config.matches.best, config.matches.memory_mb, track)

@@ -15,13 +15,13 @@ from stages.preprocess.metadata import write_metadata
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report, sample_sheet
 from stages.preprocess.split import require_pictures, require_test
-from stages.preprocess.store import METADATA, Store, write_manifest
+from stages.preprocess.store import METADATA, Store
 
 
 @door("preprocess", picks="dataset")
 def main(job: Job) -> None:
     """Write the packed store, its manifest, a report and a sample sheet."""
-    config = job.dataset.preprocess
+    config, engine = job.dataset.preprocess, job.engine
     raw = job.place.read(RAW, job.name)
     fetched = read_json(raw / "fetch.json")
     published = layout(job.dataset.fetch.layout, job.tree.plugins)
@@ -32,14 +32,13 @@ def main(job: Job) -> None:
         fractions = f"datasets.{job.name}.preprocess.split"
         if wanted:
             require_test(wanted, config.split, fractions)
-        rows = pack(entries, config, folder)
+        manifest = pack(entries, config, folder, engine)
         shutil.rmtree(scratch, ignore_errors=True)
-        found = report(job.name, fetched["url"], rows, config)
-        require(job.name, found, fractions, len(rows), collection=not wanted)
-        write_manifest(folder / "manifest.parquet", rows)
+        found = report(job.name, fetched["url"], manifest, config)
+        require(job.name, found, fractions, len(manifest), collection=not wanted)
         metadata = published.metadata(raw / fetched["file"])
         if metadata is not None:
-            digest = write_metadata(folder / METADATA, metadata, rows)
+            digest = write_metadata(folder / METADATA, metadata, manifest)
             found["fingerprint"] = fingerprint([found["fingerprint"], digest])
         if published.caveat and fetched["url"] != SYNTHETIC:
             found["caveat"] = published.caveat

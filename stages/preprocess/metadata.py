@@ -5,24 +5,24 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stages.preprocess.store import SPLITS
+from stages.preprocess.store import by_split
 
 BATCH = 10_000
 Published = Iterable[tuple[str, dict[str, str]]]
 
 
-def write_metadata(target: Path, published: Published, rows: list[dict[str, Any]]) -> str:
-    """Write one row for every kept picture of the manifest's rows, in the order of the store; return their hash.
+def write_metadata(target: Path, published: Published, manifest: pa.Table) -> str:
+    """Write one row for every kept picture of the manifest, in the order of the store; return their hash.
 
     `published` yields path and values, by column, of every picture; all have the same columns.
     """
-    kept = sorted((SPLITS.index(row["split"]), row["row"], row["path"]) for row in rows if row["dropped"] is None)
-    place = {path: number for number, (*_, path) in enumerate(kept)}
+    kept = manifest.filter(pc.is_null(manifest["dropped"]))
+    place = {path: number for number, path in enumerate(kept["path"].take(by_split(kept)).to_pylist())}
     digest = hashlib.sha256()
     found: list[int] = []
     tables = []

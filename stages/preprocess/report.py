@@ -1,11 +1,15 @@
 """What preprocess found and did, for people (a sample sheet) and for later stages (report.json)."""
 
-from collections import Counter
+import hashlib
+import json
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stages.files import fingerprint
 from stages.preprocess.split import NAMES, UNLABELLED
@@ -14,42 +18,53 @@ from stages.schema import Preprocess
 from stages.sheet import sheet
 
 SAMPLES = 32
+BATCH = 10_000
 
 
-def report(name: str, source: str, rows: list[dict[str, Any]], config: Preprocess) -> dict[str, Any]:
+def report(name: str, source: str, manifest: pa.Table, config: Preprocess) -> dict[str, Any]:
     """Summarise the manifest: labels, counts for each split and label, what was dropped and why, duplicates."""
-    kept = [row for row in rows if row["dropped"] is None]
-    content = [[row["path"], row["label"], row.get("split"), row["sha256"]] for row in kept]
-    hashes = Counter(row["sha256"] for row in kept)
-    by_hash = {(row["sha256"], row["label"]) for row in kept if row["label"]}
+    kept = manifest.filter(pc.is_null(manifest["dropped"]))
+    contents = kept.filter(pc.is_valid(kept["label"])).select(["sha256", "label"]).group_by(["sha256", "label"])
+    labelled = contents.aggregate([])
+    gone = manifest.filter(pc.is_valid(manifest["dropped"])).select(["path", "dropped"])
     return {
         "dataset": name,
         "source": source,
         "size": config.size,
         "resize": config.resize,
-        "labels": sorted({row["label"] for row in kept if row["label"]}),
+        "labels": sorted(pc.unique(labelled["label"]).to_pylist()),
         "splits": {split: counts(kept, split) for split in (*NAMES, UNLABELLED)},
-        "duplicates": sum(hashes.values()) - len(hashes),
-        "contradictory_labels": len(by_hash) - len({sha for sha, _ in by_hash}),
-        "dropped": [{"path": row["path"], "why": row["dropped"]} for row in rows if row["dropped"] is not None],
-        "remarks": remarks(rows),
-        "fingerprint": fingerprint([config.size, config.resize, content]),
+        "duplicates": len(kept) - pc.count_distinct(kept["sha256"]).as_py(),
+        "contradictory_labels": len(labelled) - pc.count_distinct(labelled["sha256"]).as_py(),
+        "dropped": [{"path": row["path"], "why": row["dropped"]} for row in gone.to_pylist()],
+        "remarks": remarks(manifest),
+        "fingerprint": fingerprint([config.size, config.resize, content(kept)]),
     }
 
 
-def remarks(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+def content(kept: pa.Table) -> str:
+    """Return a hash of what is in the store: every picture's path, label, split and bytes."""
+    digest = hashlib.sha256()
+    for batch in kept.select(["path", "label", "split", "sha256"]).to_batches(max_chunksize=BATCH):
+        for row in batch.to_pylist():
+            digest.update(json.dumps(list(row.values())).encode())
+    return digest.hexdigest()
+
+
+def remarks(manifest: pa.Table) -> dict[str, list[str]]:
     """Return what the layout found wrong → the pictures, kept or dropped."""
     found: dict[str, list[str]] = {}
-    for row in rows:
-        if row["remark"] is not None:
-            found.setdefault(row["remark"], []).append(row["path"])
+    for row in manifest.filter(pc.is_valid(manifest["remark"])).select(["path", "remark"]).to_pylist():
+        found.setdefault(row["remark"], []).append(row["path"])
     return found
 
 
-def counts(kept: list[dict[str, Any]], split: str) -> dict[str, int]:
+def counts(kept: pa.Table, split: str) -> dict[str, int]:
     """Return label → number of images in a split."""
-    labels = (row["label"] or UNLABELLED for row in kept if row["split"] == split)
-    return dict(sorted(Counter(labels).items()))
+    labels = kept.filter(pc.equal(kept["split"], split))["label"].fill_null(UNLABELLED)
+    return {
+        item["values"]: item["counts"] for item in sorted(labels.value_counts().to_pylist(), key=itemgetter("values"))
+    }
 
 
 def sample_sheet(store: Store, path: Path) -> None:

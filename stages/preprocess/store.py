@@ -1,6 +1,8 @@
-"""The packed store: `<split>.npy` (uint8, N x H x W x 3, memory-mapped) and `manifest.parquet`."""
+"""The packed store, in shards: `images/<shard>.npy` (uint8, N x H x W x 3) and its `manifest/<shard>.parquet`.
 
-from collections.abc import Sequence
+A shard holds pictures as they were published, whatever their split; the manifest says which split each is in.
+"""
+
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +17,11 @@ import pyarrow.parquet as pq
 
 from stages.errors import UserError
 from stages.files import read_json
+from stages.shards import Sharded
 
 Images = npt.NDArray[np.uint8]
 
+IMAGES, MANIFEST = "images/{:06d}.npy", "manifest/{:06d}.parquet"
 METADATA = "metadata.parquet"
 SPLITS = ("train", "val", "test", "unlabelled")
 """In this order a store's pictures are numbered, where they are all taken together."""
@@ -81,29 +85,6 @@ class Split:
         return len(self.paths)
 
 
-class Stacked:
-    """Several arrays (uint8, N x H x W x 3) as one, each left on disk; `[…]` takes a slice or numbers, in any order."""
-
-    def __init__(self, parts: Sequence[Images]) -> None:
-        self._parts = [part for part in parts if len(part)]
-        self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
-        self.shape = (int(self._starts[-1]), *parts[0].shape[1:])
-
-    def __len__(self) -> int:
-        return int(self.shape[0])
-
-    def __getitem__(self, chosen: slice | npt.ArrayLike) -> Images:
-        numbers = np.arange(len(self))[chosen] if isinstance(chosen, slice) else np.asarray(chosen, dtype=np.int64)
-        numbers = np.where(numbers < 0, numbers + len(self), numbers)
-        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
-            raise IndexError(f"a picture out of range; there are {len(self)}")
-        found = np.empty((*numbers.shape, *self.shape[1:]), np.uint8)
-        for part, start in zip(self._parts, self._starts, strict=False):
-            here = (numbers >= start) & (numbers < start + len(part))
-            found[here] = part[numbers[here] - start]
-        return found
-
-
 @dataclass(frozen=True)
 class Everything:
     """All pictures of a store, whatever their split, and what is known of them.
@@ -112,7 +93,7 @@ class Everything:
     that each picture had, pixels.
     """
 
-    images: Stacked
+    images: Any
     metadata: pa.Table
     sizes: npt.NDArray[np.int32]
 
@@ -147,30 +128,37 @@ class Store:
         """Names the content: every image, label and split, and how they were resized."""
         return str(self.report["fingerprint"])
 
+    @cached_property
+    def _kept(self) -> pa.Table:
+        """The manifest's rows of what was kept, in the order of publication, and the shard that each lies in."""
+        tables = [pq.read_table(file) for file in sorted((self.folder / MANIFEST).parent.iterdir())]
+        shard = np.repeat(np.arange(len(tables), dtype=np.int32), [len(table) for table in tables])
+        whole = pa.concat_tables(tables).append_column("shard", pa.array(shard))
+        return whole.filter(pc.is_valid(whole["row"]))
+
+    def _images(self, kept: pa.Table) -> Sharded:
+        """Open the images of rows of the manifest."""
+        files = sorted((self.folder / IMAGES).parent.iterdir())
+        return Sharded(files, kept["shard"].to_numpy(), kept["row"].to_numpy())
+
     def split(self, name: str) -> Split:
         """Open a split; its images stay on disk until they are read. Unlabelled images have class -1."""
-        file = self.folder / f"{name}.npy"
-        if not file.exists():
-            known = ", ".join(sorted(path.stem for path in self.folder.glob("*.npy")))
-            raise UserError(f"{self.folder.name}: no split {name!r}; there are {known}")
-        rows = pq.read_table(self.folder / "manifest.parquet", filters=[("split", "=", name), ("row", ">=", 0)])
-        classes = {label: number for number, label in enumerate(self.labels)}
-        labels = np.array([classes.get(label, -1) for label in rows["label"].to_pylist()], dtype=np.int64)
-        return Split(np.load(file, mmap_mode="r"), labels, rows["path"].to_pylist())
+        known = [split for split in SPLITS if self.report["splits"].get(split)]
+        if name not in known:
+            raise UserError(f"{self.folder.name}: no split {name!r}; there are {', '.join(known)}")
+        kept = self._kept.filter(pc.equal(self._kept["split"], name))
+        labels = pc.index_in(kept["label"], pa.array(self.labels, pa.string())).fill_null(-1)
+        return Split(self._images(kept), labels.to_numpy().astype(np.int64), kept["path"].to_pylist())
 
     def everything(self) -> Everything:
         """Open all splits as one; where no metadata were published they are path, label and split."""
-        manifest = pq.read_table(self.folder / "manifest.parquet", filters=[("row", ">=", 0)])
-        split = pc.index_in(manifest["split"], pa.array(SPLITS))
-        order = np.lexsort((manifest["row"].to_numpy(), split.to_numpy()))
-        manifest = manifest.take(order)
-        files = [self.folder / f"{name}.npy" for name in SPLITS]
-        images = Stacked([np.load(file, mmap_mode="r") for file in files if file.exists()])
+        kept = self._kept.take(by_split(self._kept))
         published = self.folder / METADATA
-        metadata = pq.read_table(published) if published.exists() else manifest.select(["path", "label", "split"])
-        return Everything(images, metadata, np.stack([manifest["width"], manifest["height"]], axis=1))
+        metadata = pq.read_table(published) if published.exists() else kept.select(["path", "label", "split"])
+        return Everything(self._images(kept), metadata, np.stack([kept["width"], kept["height"]], axis=1))
 
 
-def write_manifest(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write one row for every picture that was published, kept or dropped."""
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path)
+def by_split(kept: pa.Table) -> npt.NDArray[np.int64]:
+    """Return the order in which a store's pictures are numbered: split by split, each as published."""
+    split = pc.index_in(kept["split"], pa.array(SPLITS))
+    return np.argsort(split.to_numpy(), kind="stable")

@@ -7,30 +7,30 @@ without its keys a shard is not there. So a killed process loses one shard at mo
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
 from stages.config import project
-from stages.console import track
+from stages.engine import Advance, Engine, Local
 from stages.files import atomic_file
 from stages.machine import cores
 from stages.parallel import ordered
+from stages.shards import Array, Numbers, Sharded
 
 HOME = "data/cache/features"
 BATCH = 64
 SHARD_BYTES = 64 * 2**20
 KEY = np.dtype("S16")
+FLOAT = 4  # bytes
 
-Array = npt.NDArray[Any]
 Keys = npt.NDArray[np.bytes_]
-Positions = npt.NDArray[np.int64]
-Featurise = Callable[[Positions], Array]
+Featurise = Callable[[Numbers], Array]
+ALONE = Local(1)  # a network in PyTorch has threads of its own
 
 
 def home(key: str, probe: Array) -> Path:
@@ -77,30 +77,6 @@ def key_of(*parts: Array | bytes) -> bytes:
     return found.digest()
 
 
-class Rows:
-    """Features in the order asked for; `rows[positions]` copies some of them from disk."""
-
-    def __init__(self, shards: list[Array], shard: Positions, row: Positions) -> None:
-        self._shards, self._shard, self._row = shards, shard, row
-        self.dtype = shards[0].dtype
-        self.shape = (len(row), *shards[0].shape[1:])
-
-    def __len__(self) -> int:
-        return len(self._row)
-
-    def __getitem__(self, positions: slice | Positions) -> Array:
-        shard, row = self._shard[positions], self._row[positions]
-        found = np.empty((len(row), *self.shape[1:]), self.dtype)
-        for number in np.unique(shard):
-            inside = shard == number
-            found[inside] = self._shards[number][row[inside]]
-        return found
-
-    def part(self, start: int, stop: int) -> "Rows":
-        """Return the features from `start` up to `stop`, still on disk."""
-        return Rows(self._shards, self._shard[start:stop], self._row[start:stop])
-
-
 @dataclass(frozen=True)
 class Shard:
     """A file of features and the keys of its rows."""
@@ -120,46 +96,71 @@ def shard_of(file: Path) -> Shard | None:
     return Shard(features, keys) if whole else None
 
 
+@dataclass(frozen=True)
+class Missing:
+    """What one more shard is to hold: keys, and where they stand among those that are asked for."""
+
+    number: int
+    positions: Numbers
+    keys: Keys
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes a shard; batches side by side, each the same whoever computes it."""
+
+    folder: Path
+    featurise: Featurise = field(compare=False)
+
+    def __call__(self, missing: Missing, threads: int, advance: Advance) -> None:
+        """Compute the features of what is missing, a batch to each thread."""
+        starts = range(0, len(missing), BATCH)
+        with ThreadPoolExecutor(threads) as pool:
+            parts = []
+            batches = (missing.positions[start : start + BATCH] for start in starts)
+            for part in ordered(pool, self.featurise, batches, 2 * threads):
+                parts.append(part)
+                advance(len(part))
+        save(self.folder / f"{missing.number:06d}.npy", np.concatenate(parts))
+        save(self.folder / f"{missing.number:06d}.keys.npy", missing.keys)
+
+
 class Cache:
-    """The shards of one folder."""
+    """The shards of one folder; `width` is how many numbers a feature has."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, width: int) -> None:
         self.folder = folder
+        self.rows_each = max(1, SHARD_BYTES // (BATCH * FLOAT * width)) * BATCH
 
-    def rows(self, keys: Keys, featurise: Featurise, words: str) -> Rows:
+    def rows(self, keys: Keys, featurise: Featurise, words: str, engine: Engine = ALONE) -> Sharded:
         """Return the features of every key; `featurise` is asked for those that are not there, by their positions.
 
         Processes that want the same ones wait for the first. `words` names the progress.
         """
         with FileLock(self.folder / ".lock"):
             known = [np.empty(0, KEY), *(shard.keys for shard in self._shards())]
-            missing = unknown(keys, np.concatenate(known))
-            if len(missing):
-                self._add(missing, keys, featurise, words)
+            missing = self._missing(unknown(keys, np.concatenate(known)), keys)
+            for _ in engine.run(words, Writer(self.folder, featurise), missing):
+                pass
             return locate(keys, self._shards())
 
     def _shards(self) -> list[Shard]:
         found = (shard_of(file) for file in sorted(self.folder.glob("[0-9]*.keys.npy")))
         return [shard for shard in found if shard is not None]
 
-    def _add(self, missing: Positions, keys: Keys, featurise: Featurise, words: str) -> None:
-        held: list[Array] = []
-        begun, starts = 0, range(0, len(missing), BATCH)
-        for start in track(starts, len(starts), words):
-            end = start + BATCH
-            held.append(featurise(missing[start:end]))
-            if sum(part.nbytes for part in held) >= SHARD_BYTES or end >= len(missing):
-                self._write(keys[missing[begun:end]], np.concatenate(held))
-                held, begun = [], end
-
-    def _write(self, keys: Keys, features: Array) -> None:
+    def _missing(self, positions: Numbers, keys: Keys) -> list[Missing]:
+        """Return the shards to come; their numbers follow those that are there."""
         last = max((int(file.name.partition(".")[0]) for file in self.folder.glob("[0-9]*.npy")), default=-1)
-        save(self.folder / f"{last + 1:06d}.npy", features)
-        save(self.folder / f"{last + 1:06d}.keys.npy", keys)
+        starts = range(0, len(positions), self.rows_each)
+        parts = [positions[start : start + self.rows_each] for start in starts]
+        return [Missing(number, part, keys[part]) for number, part in enumerate(parts, last + 1)]
 
 
-def locate(keys: Keys, shards: Sequence[Shard]) -> Rows:
-    """Return where the features of these keys lie; only the shards that hold some of them stay open."""
+def locate(keys: Keys, shards: Sequence[Shard]) -> Sharded:
+    """Return where the features of these keys lie, of those shards only that hold some."""
     sizes = [len(shard.keys) for shard in shards]
     number = np.repeat(np.arange(len(shards)), sizes)
     row = np.concatenate([np.arange(size) for size in sizes])
@@ -167,10 +168,10 @@ def locate(keys: Keys, shards: Sequence[Shard]) -> Rows:
     order = np.argsort(everything, kind="stable")
     place = order[np.searchsorted(everything, keys, sorter=order)]
     used, which = np.unique(number[place], return_inverse=True)
-    return Rows([np.load(shards[index].file, mmap_mode="r") for index in used], which, row[place])
+    return Sharded([shards[index].file for index in used], which, row[place])
 
 
-def unknown(keys: Keys, known: Keys) -> Positions:
+def unknown(keys: Keys, known: Keys) -> Numbers:
     """Return where keys that are not known stand for the first time."""
     _, first = np.unique(keys, return_index=True)
     first.sort()

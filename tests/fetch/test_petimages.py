@@ -56,8 +56,7 @@ def test_the_strict_rule_drops_exactly_what_the_tutorial_drops(zipped: Path, tmp
 def test_what_is_dropped_and_what_would_be_is_reported(strict: bool, zipped: Path, tmp_path: Path) -> None:
     config = tree().datasets["petimages"].preprocess
     entries = petimages.entries(zipped, tmp_path / "nested", strict_jfif=strict)
-    rows = pack(entries, config, tmp_path)
-    found = report("petimages", "synthetic", rows, config)
+    found = report("petimages", "synthetic", pack(entries, config, tmp_path), config)
     remarked = set(found["remarks"][petimages.NOT_JFIF])
     dropped = {item["path"]: item["why"] for item in found["dropped"]}
     decodable = {f"PetImages/Cat/{number}.jpg" for number in (13, 15, 17, 19)}

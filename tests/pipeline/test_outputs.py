@@ -32,7 +32,7 @@ def test_afterwards_there_is_nothing_to_do(built: Path) -> None:
 def test_every_documented_output_is_there(built: Path) -> None:
     for path in (
         "data/prepared/kaggle/samples.png",
-        "data/prepared/kaggle/manifest.parquet",
+        "data/prepared/kaggle/manifest/000000.parquet",
         "artifacts/models/vgg19/curves.png",
         "artifacts/models/vgg19/history.csv",
         "artifacts/reports/base_cnn/card.md",

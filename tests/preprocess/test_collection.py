@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from stages.config import compose
 from stages.errors import UserError
@@ -18,7 +17,7 @@ from stages.place import PREPARED, RAW, Place
 from stages.preprocess.__main__ import main
 from stages.preprocess.decode import pixels
 from stages.preprocess.metadata import write_metadata
-from stages.preprocess.store import Stacked, Store
+from stages.preprocess.store import SCHEMA, Store
 from stages.train.training import require_classes
 from tests.conftest import encoded, photo, tree
 
@@ -48,7 +47,7 @@ def prepared(place: Path, *overrides: str, table: list[tuple[str, str, str, str]
 def test_a_collection_is_prepared_without_splits(tmp_path: Path) -> None:
     store = prepared(tmp_path)
     assert store.labels == []
-    assert {path.name for path in store.folder.glob("*.npy")} == {"unlabelled.npy"}
+    assert {path.name for path in (store.folder / "images").iterdir()} == {"000000.npy"}
     assert store.report["splits"] == {"train": {}, "val": {}, "test": {}, "unlabelled": {"unlabelled": 11}}
     assert store.report["duplicates"] == 1, "two with the same bytes stay"
     (dropped,) = store.report["dropped"]
@@ -125,22 +124,6 @@ def test_a_set_without_metadata_has_path_label_and_split(prepared: Path) -> None
     assert np.array_equal(everything.images[-1], store.split("unlabelled").images[-1])
 
 
-@settings(deadline=None)
-@given(lengths=st.lists(st.integers(0, 5), min_size=1, max_size=4), data=st.data())
-def test_stacked_arrays_are_one(lengths: list[int], data: st.DataObject) -> None:
-    whole = np.arange(sum(lengths) * 12, dtype=np.uint8).reshape(-1, 2, 2, 3)
-    stacked = Stacked(np.split(whole, np.cumsum(lengths)[:-1]))
-    assert len(stacked) == len(whole)
-    assert stacked.shape == whole.shape
-    numbers = data.draw(st.lists(st.integers(-len(whole), len(whole) - 1), max_size=9)) if len(whole) else []
-    chosen = np.array(numbers, np.int64)
-    assert np.array_equal(stacked[chosen], whole[chosen])
-    start, stop = data.draw(st.integers(-9, 9)), data.draw(st.integers(-9, 9))
-    assert np.array_equal(stacked[start:stop:2], whole[start:stop:2])
-    with pytest.raises(IndexError):
-        stacked[[len(whole)]]
-
-
 @pytest.mark.parametrize("batch", [1, 3, 100])
 def test_metadata_are_in_the_order_of_the_store(batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stages.preprocess import metadata
@@ -153,10 +136,11 @@ def test_metadata_are_in_the_order_of_the_store(batch: int, tmp_path: Path, monk
     ]
     manifest.insert(2, {"path": "gone", "dropped": "broken"})
     published = [(row["path"], {"number": row["path"]}) for row in manifest]
-    digest = write_metadata(tmp_path / "a.parquet", iter(published), manifest)
+    table = pa.Table.from_pylist(manifest, schema=SCHEMA)
+    digest = write_metadata(tmp_path / "a.parquet", iter(published), table)
     assert pq.read_table(tmp_path / "a.parquet")["number"].to_pylist() == ["1", "3", "2", "0", "5", "4"]
     monkeypatch.setattr(metadata, "BATCH", 100)
-    assert write_metadata(tmp_path / "b.parquet", iter(published), manifest) == digest
+    assert write_metadata(tmp_path / "b.parquet", iter(published), table) == digest
 
 
 def test_the_documented_profile_takes_the_published_values() -> None:

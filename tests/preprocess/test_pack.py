@@ -1,19 +1,24 @@
+import pickle
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
+from stages.engine import Local
 from stages.errors import UserError
 from stages.fetch.archive import Entry, Reader
 from stages.fetch.archive import pack as pack_zip
 from stages.fetch.layouts import kaggle
-from stages.files import sha256_file
+from stages.files import sha256_file, write_json
 from stages.preprocess.decode import pixels
-from stages.preprocess.pack import pack
+from stages.preprocess.pack import begins, pack, parts
 from stages.preprocess.report import report, sample_sheet
-from stages.preprocess.store import Store, Writer
+from stages.preprocess.store import SCHEMA, Store, Writer
 from tests.conftest import SMALL, encoded, photo, tree
 
 
@@ -36,27 +41,65 @@ def test_the_manifest_holds_the_original_size(tmp_path: Path) -> None:
     raw = tmp_path / "raw.zip"
     pack_zip(raw, [(f"cat.{n}.jpg", encoded(photo(1200, 900, n), "JPEG")) for n in range(3)])
     config = tree("datasets.kaggle.preprocess.size=16").datasets["kaggle"].preprocess
-    (row, *_) = pack(kaggle.entries(raw, tmp_path / "nested"), config, tmp_path)
+    row, *_ = pack(kaggle.entries(raw, tmp_path / "nested"), config, tmp_path).to_pylist()
     assert (row["width"], row["height"]) == (1200, 900)
 
 
 def test_images_stay_on_disk(prepared: Path) -> None:
-    assert isinstance(Store(prepared).split("train").images, np.memmap)
+    images = Store(prepared).split("train").images
+    assert isinstance(images._map(0), np.memmap)
+    assert len(pickle.dumps(images)) < images[0].nbytes + 20 * len(images)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {f"{file.parent.name}/{file.name}": sha256_file(file) for file in folder.glob("*/*.*")}
 
 
 def test_the_number_of_workers_changes_nothing(archive: Path, prepared: Path, tmp_path: Path) -> None:
-    config = tree("datasets.kaggle.preprocess.workers=1").datasets["kaggle"].preprocess
-    rows = pack(kaggle.entries(archive, tmp_path / "nested"), config, tmp_path)
-    assert rows == [
-        {
-            name: value
-            for name, value in row.items()
-            if value is not None or name in ("label", "remark", "dropped", "sha256")
-        }
-        for row in pq.read_table(prepared / "manifest.parquet").to_pylist()
-    ]
+    config = tree().datasets["kaggle"].preprocess
+    pack(kaggle.entries(archive, tmp_path / "nested"), config, tmp_path, Local(1))
+    assert digests(tmp_path) == digests(prepared)
+
+
+def test_the_size_of_a_shard_changes_no_picture(archive: Path, prepared: Path, tmp_path: Path) -> None:
+    config = tree("datasets.kaggle.preprocess.shard=16").datasets["kaggle"].preprocess
+    manifest = pack(kaggle.entries(archive, tmp_path / "nested"), config, tmp_path)
+    assert len(digests(tmp_path)) > 2 * len(manifest) // 16
+    write_json(tmp_path / "report.json", report("kaggle", "synthetic", manifest, config))
+    one, many = Store(prepared), Store(tmp_path)
+    assert one.fingerprint == many.fingerprint
     for name in ("train", "val", "test", "unlabelled"):
-        assert sha256_file(tmp_path / f"{name}.npy") == sha256_file(prepared / f"{name}.npy")
+        assert np.array_equal(one.split(name).images[:], many.split(name).images[:])
+        assert np.array_equal(one.split(name).labels, many.split(name).labels)
+    assert np.array_equal(one.everything().images[:], many.everything().images[:])
+
+
+def shards_of(names: list[str], most: int) -> list[list[str]]:
+    entries = [Entry(Path("raw.zip"), number, name, "cat") for number, name in enumerate(names)]
+    return [[entry.path for entry in part] for part in parts(entries, most)]
+
+
+@given(st.integers(0, 400), st.integers(1, 64), st.integers(0, 400), st.integers(1, 40))
+def test_whoever_adds_pictures_changes_the_shards_they_fall_into(count: int, most: int, where: int, more: int) -> None:
+    names = [f"train/{number}.jpg" for number in range(count)]
+    added = [f"more/{number}.jpg" for number in range(more)]
+    where = min(where, count)
+    whole = [*names[:where], *added, *names[where:]]
+    before, after = shards_of(names, most), shards_of(whole, most)
+    assert [name for part in after for name in part] == whole
+    assert all(len(part) <= most for part in after)
+    rewritten = [part for part in after if part not in before and not set(part) & set(added)]
+    marked = [number for number in range(where, count) if begins(names[number], most)]
+    untouched = names[marked[0] :] if marked else []
+    assert not [part for part in rewritten if set(part) & set(untouched)]
+
+
+def test_of_many_pictures_a_few_more_change_one_shard() -> None:
+    names = [f"train/{number}.jpg" for number in range(100_000)]
+    before = shards_of(names, 4096)
+    after = shards_of([*names, *(f"train/z{number}.jpg" for number in range(100))], 4096)
+    assert 100_000 / 4096 < len(before) < 4 * 100_000 / 4096
+    assert len([part for part in after if part not in before]) == 1
 
 
 def test_a_writer_makes_a_file_that_numpy_reads(tmp_path: Path) -> None:
@@ -70,7 +113,7 @@ def test_a_writer_makes_a_file_that_numpy_reads(tmp_path: Path) -> None:
 
 
 def test_an_unknown_split_lists_those_there_are(prepared: Path) -> None:
-    with pytest.raises(UserError, match="no split 'tset'; there are test, train, unlabelled, val"):
+    with pytest.raises(UserError, match="no split 'tset'; there are train, val, test, unlabelled"):
         Store(prepared).split("tset")
 
 
@@ -82,7 +125,8 @@ def test_duplicates_and_contradictions_are_counted() -> None:
         row | {"path": "c", "label": "dog", "sha256": "2"},
         {"path": "d", "label": "dog", "sha256": None, "remark": "not JFIF", "dropped": "empty"},
     ]
-    found = report("pets", "synthetic", rows, tree().datasets["kaggle"].preprocess)
+    manifest = pa.Table.from_pylist(rows, schema=SCHEMA)
+    found = report("pets", "synthetic", manifest, tree().datasets["kaggle"].preprocess)
     assert (found["duplicates"], found["contradictory_labels"]) == (1, 1)
     assert found["dropped"] == [{"path": "d", "why": "empty"}]
     assert found["remarks"] == {"not JFIF": ["d"]}
@@ -91,10 +135,12 @@ def test_duplicates_and_contradictions_are_counted() -> None:
 
 def test_the_fingerprint_follows_the_content(prepared: Path) -> None:
     config = tree().datasets["kaggle"].preprocess
-    rows = pq.read_table(prepared / "manifest.parquet").to_pylist()
-    first = report("pets", "synthetic", rows, config)["fingerprint"]
+    rows = pq.read_table(prepared / "manifest").to_pylist()
+    manifest = pa.Table.from_pylist(rows, schema=SCHEMA)
+    first = report("pets", "synthetic", manifest, config)["fingerprint"]
     rows[0]["sha256"] = "other"
-    assert report("pets", "synthetic", rows, config)["fingerprint"] != first == Store(prepared).fingerprint
+    changed = pa.Table.from_pylist(rows, schema=SCHEMA)
+    assert report("pets", "synthetic", changed, config)["fingerprint"] != first == Store(prepared).fingerprint
 
 
 def test_the_sample_sheet_is_a_picture(prepared: Path, tmp_path: Path) -> None:
@@ -130,7 +176,7 @@ def test_unwanted_pictures_take_no_place_in_a_split(tmp_path: Path) -> None:
     config = tree("datasets.kaggle.preprocess.size=16").datasets["kaggle"].preprocess
     found = report("pets", "here", pack(entries, config, tmp_path), config)
     assert [sum(found["splits"][name].values()) for name in ("train", "val", "test")] == [5, 2, 3]
-    assert not (tmp_path / "unlabelled.npy").exists()
+    assert found["splits"]["unlabelled"] == {}
 
 
 SIZES = {"portrait": (60, 200), "landscape": (500, 375), "tiny": (7, 5), "large": (1600, 1200), "thin": (300, 2)}
@@ -147,9 +193,9 @@ def test_a_service_sees_the_pixels_that_training_saw(resize: str, tmp_path: Path
     pack_zip(tmp_path / "raw.zip", [(f"train/cat.{n}.jpg", content) for n, content in enumerate(files.values())])
     config = tree("datasets.stanford_dogs.preprocess.size=64").datasets["stanford_dogs"].preprocess
     config.resize, config.split.test = resize, 0.1
-    rows = pack(kaggle.entries(tmp_path / "raw.zip", tmp_path), config, tmp_path)
+    rows = pack(kaggle.entries(tmp_path / "raw.zip", tmp_path), config, tmp_path).to_pylist()
+    stored = np.load(tmp_path / "images" / "000000.npy")
     service = Model.__new__(Model)
     service.contract, service.max_pixels = {"size": config.size, "resize": resize}, 25_000_000
     for row, (name, content) in zip(rows, files.items(), strict=True):
-        stored = np.load(tmp_path / f"{row['split']}.npy")[row["row"]]
-        assert stored.tobytes() == service.decode(content).tobytes(), name
+        assert stored[row["row"]].tobytes() == service.decode(content).tobytes(), name

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.shards import Sharded
 from stages.train import features
-from stages.train.features import KEY, Cache, Rows, home, image_keys
+from stages.train.features import KEY, Cache, home, image_keys
 
 
 class Network:
@@ -26,9 +27,9 @@ def keys(values: list[int]) -> np.ndarray:
     return image_keys(np.array(values, np.uint8).reshape(-1, 1, 1, 1))
 
 
-def ask(folder: Path, values: list[int]) -> tuple[Rows, int]:
+def ask(folder: Path, values: list[int]) -> tuple[Sharded, int]:
     network = Network(values)
-    return Cache(folder).rows(keys(values), network, "features"), network.asked
+    return Cache(folder, 3).rows(keys(values), network, "features"), network.asked
 
 
 @settings(max_examples=30, deadline=None)
@@ -43,7 +44,7 @@ def test_everything_is_computed_once_and_found_in_order(questions: list[list[int
             assert asked == len(set(values) - seen)
             assert rows.shape == (len(values), 3)
             assert rows[np.arange(len(values))][:, 1].tolist() == values
-            assert rows.part(1, len(values))[:].shape == (len(values) - 1, 3)
+            assert rows.take(slice(1, len(values)))[:].shape == (len(values) - 1, 3)
             seen |= set(values)
 
 
@@ -84,7 +85,7 @@ def test_only_what_is_asked_for_stays_open(tmp_path: Path) -> None:
         ask(tmp_path, [value])
     before = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
     rows, _ = ask(tmp_path, [3, 7])
-    assert len(rows._shards) == 2
+    assert len(rows._files) == 2
     assert before == 0 or len(list(Path("/proc/self/fd").iterdir())) <= before + 2
 
 

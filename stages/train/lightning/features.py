@@ -4,6 +4,7 @@ Exact where the frozen part is in eval mode, and images are seen as they are or 
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,8 +21,9 @@ from stages.console import console
 from stages.files import fingerprint, sha256_bytes, sha256_file
 from stages.preprocess.store import Images, Split, Store
 from stages.schema import Augment, Lightning
+from stages.shards import Numbers, Sharded
 from stages.train import features as cache
-from stages.train.features import Cache, Keys, Positions, Rows
+from stages.train.features import Cache, Keys
 from stages.train.lightning.augment import Draw, Views, active, change
 from stages.train.lightning.frozen import head_of, trains_alone
 from stages.train.lightning.hardware import PLAIN, Compute, compute
@@ -51,7 +53,8 @@ def backbone(
         console.print(f"features are not shared: {head} is not the last part of the network")
         return None
     code = sha256_file(Path(str(module.__file__)))
-    found.cache = Cache(cache.home(found.key(code), found.probed.float().cpu().numpy()))
+    probe = found.probed.float().cpu().numpy()
+    found.cache = Cache(cache.home(found.key(code), probe), math.prod(probe.shape[1:]))
     return found
 
 
@@ -60,7 +63,7 @@ def training_features(found: "Backbone", config: Lightning, store: Store) -> tup
     train, val = Seen(store.split("train"), config.augment, config.seed), Seen(store.split("val"))
     rows = found.features(train, "features of train")
     size = len(train.split)
-    views = [train.featured(rows.part(start, start + size)) for start in range(0, len(rows), size)]
+    views = [train.featured(rows.take(slice(start, start + size))) for start in range(0, len(rows), size)]
     return views, val.featured(found.features(val, "features of val"))
 
 
@@ -88,7 +91,7 @@ class Seen:
             keys[row] = cache.key_of(plain[row], changes.encode(), draws[row])
         return keys
 
-    def batch(self, positions: Positions) -> tuple[Images, Tensor | None]:
+    def batch(self, positions: Numbers) -> tuple[Images, Tensor | None]:
         """Return images by their positions among the keys, and the draws that change them."""
         view, row = np.divmod(positions, len(self.split))
         if self.views is None:
@@ -96,7 +99,7 @@ class Seen:
         draws = [self.views.draws([self.split.paths[i]], int(v)) for i, v in zip(row, view, strict=True)]
         return self.split.images[row], torch.from_numpy(np.concatenate(draws))
 
-    def featured(self, rows: Rows) -> Split:
+    def featured(self, rows: Sharded) -> Split:
         """Return the split with features in place of its images."""
         return Split(rows, self.split.labels, self.split.paths)
 
@@ -110,12 +113,12 @@ class Backbone:
         self.probed, self.logits = self._ask(noise)
         self.cache: Cache | None = None
 
-    def features(self, seen: Seen, words: str) -> Rows:
+    def features(self, seen: Seen, words: str) -> Sharded:
         """Return the features of everything that is seen, from the cache where they are."""
         assert self.cache is not None
         augment = seen.augment
 
-        def computed(positions: Positions) -> Features:
+        def computed(positions: Numbers) -> Features:
             images, draws = seen.batch(positions)
             features, _ = self._ask(images, draws, augment)
             return np.asarray(features.float().cpu().numpy(), np.float32)

@@ -10,7 +10,7 @@ from stages.fetch.layouts import s3_csv
 from stages.files import write_json
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report
-from stages.preprocess.store import Store, write_manifest
+from stages.preprocess.store import Store
 from stages.schema import Lightning
 from stages.train.lightning.augment import Views
 from stages.train.lightning.data import Batches, Data, loader
@@ -50,9 +50,8 @@ def test_each_split_is_what_it_is_called(tmp_path: Path, monkeypatch: pytest.Mon
     documented = compose(["profile=documented"])
     config = replace(typed(documented).datasets["s3_csv"].preprocess, size=32)
     drawn = s3_csv.collect(s3_csv.draw(tmp_path, replace(SMALL, images=100, corrupt=0), 1), tmp_path, list, True)
-    rows = pack(s3_csv.entries(drawn, tmp_path), config, tmp_path)
-    write_manifest(tmp_path / "manifest.parquet", rows)
-    write_json(tmp_path / "report.json", report("s3_csv", "synthetic", rows, config))
+    manifest = pack(s3_csv.entries(drawn, tmp_path), config, tmp_path)
+    write_json(tmp_path / "report.json", report("s3_csv", "synthetic", manifest, config))
     store = Store(tmp_path)
     pictures = {name: {image.tobytes() for image in store.split(name).images} for name in ("train", "val", "test")}
     assert {name: len(found) for name, found in pictures.items()} == {"train": 60, "val": 20, "test": 20}

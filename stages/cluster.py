@@ -1,0 +1,109 @@
+"""Pieces of work on a Ray cluster, by way of Ray Data; its machines share the project's folder."""
+
+import os
+import pickle
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from stages.config import CODE, project
+from stages.console import console, progress
+from stages.engine import P, R, Work
+from stages.errors import UserError, first_line
+from stages.schema import EngineConfig
+
+FORWARDED = ("DVC_ROOT", "ORT_DISABLE_TELEMETRY")
+
+
+class Cluster:
+    """The machines of a Ray cluster: a piece to each task."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        imported()
+
+    def run(self, words: str, work: Work[P, R], pieces: Sequence[P]) -> Iterator[R]:
+        """Yield what comes of every piece, as they come."""
+        if not pieces:
+            return
+        with connected(self.config.address) as ray, progress() as bar:
+            shown = bar.add_task(f"{words} on Ray", total=sum(map(len, pieces)))
+            rows = [{"number": number, "piece": pickle.dumps(piece)} for number, piece in enumerate(pieces)]
+            given = ray.data.from_items(rows, override_num_blocks=len(rows))
+            act = partial(task, pickle.dumps(work), self.config.cpus, project())
+            done = given.map(act, num_cpus=self.config.cpus, concurrency=self.config.tasks or None, max_retries=-1)
+            for row in done.iter_rows():
+                found = pickle.loads(row["found"])
+                if isinstance(found, UserError):
+                    raise found
+                yield found
+                bar.advance(shown, len(pieces[row["number"]]))
+
+
+def task(work: bytes, cpus: int, folder: Path, row: dict[str, Any]) -> dict[str, Any]:
+    """Do the piece of a row, pickled like what came of it; a user's mistake travels back as that."""
+    try:
+        require_shared(folder)
+        found = held(work)(pickle.loads(row["piece"]), cpus, lambda _: None)
+    except UserError as error:
+        found = error
+    return {"number": row["number"], "found": pickle.dumps(found)}
+
+
+@lru_cache(maxsize=1)
+def held(work: bytes) -> Work[Any, Any]:
+    """Return the work of a process's pieces: what it opened for one, an archive or a network, serves the next."""
+    found: Work[Any, Any] = pickle.loads(work)
+    return found
+
+
+def require_shared(folder: Path) -> None:
+    """Raise a UserError on a machine that does not see the project."""
+    if not folder.is_dir():
+        raise UserError(
+            f"engine.address: the machine {platform.node()} does not see {folder}; "
+            "all machines of a cluster need the project under the same path, on a shared disk"
+        )
+
+
+def imported() -> Any:
+    """Return Ray, which does not report its use."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+        import ray.data
+    except ModuleNotFoundError as error:
+        raise UserError("engine: ray is not installed; `make cluster` installs it, or say engine=local") from error
+    return ray
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Any]:
+    """Yield Ray, connected to a cluster or, without an address, to one of this machine's cores for the time being."""
+    ray = imported()
+    mine = not ray.is_initialized()
+    if mine:
+        connect(ray, address)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    try:
+        console.print(f"Ray: {len(ray.nodes())} machines, {ray.cluster_resources().get('CPU', 0):.0f} cores")
+        yield ray
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+def connect(ray: Any, address: str | None) -> None:
+    """Connect to a cluster, or raise a UserError that says how to start one."""
+    variables = {name: os.environ[name] for name in FORWARDED if name in os.environ} | {"PYTHONPATH": str(CODE)}
+    quiet = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": variables}}
+    try:
+        ray.init(address=address or "local", include_dashboard=None if address else False, **quiet)
+    except (ConnectionError, ValueError) as error:
+        raise UserError(
+            f"engine.address: {address} is not to be reached ({first_line(error)}); "
+            "start a cluster (`ray start --head`, `ray up`), or say engine.address=null for one on this machine"
+        ) from error
