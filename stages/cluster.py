@@ -1,5 +1,6 @@
 """Pieces of work on a Ray cluster, by way of Ray Data; its machines share the project's folder."""
 
+import logging
 import os
 import pickle
 import platform
@@ -11,7 +12,7 @@ from typing import Any
 
 from stages.config import CODE, project
 from stages.console import console, progress
-from stages.engine import P, R, Work
+from stages.engine import P, R, T, Work
 from stages.errors import UserError, first_line
 from stages.schema import EngineConfig
 
@@ -25,7 +26,11 @@ class Cluster:
         self.config = config
         imported()
 
-    def run(self, words: str, work: Work[P, R], pieces: Sequence[P]) -> Iterator[R]:
+    def cut(self, items: Sequence[T], each: int) -> list[Sequence[T]]:
+        """Return items in pieces of so many."""
+        return [items[start : start + each] for start in range(0, len(items), each)]
+
+    def run(self, words: str, work: Work[P, R], pieces: Sequence[P], most: int | None = None) -> Iterator[R]:
         """Yield what comes of every piece, as they come."""
         if not pieces:
             return
@@ -34,7 +39,8 @@ class Cluster:
             rows = [{"number": number, "piece": pickle.dumps(piece)} for number, piece in enumerate(pieces)]
             given = ray.data.from_items(rows, override_num_blocks=len(rows))
             act = partial(task, pickle.dumps(work), self.config.cpus, project())
-            done = given.map(act, num_cpus=self.config.cpus, concurrency=self.config.tasks or None, max_retries=-1)
+            tasks = ray.data.TaskPoolStrategy(min(filter(None, (self.config.tasks, most)), default=None))
+            done = given.map(act, num_cpus=self.config.cpus, compute=tasks)
             for row in done.iter_rows():
                 found = pickle.loads(row["found"])
                 if isinstance(found, UserError):
@@ -87,7 +93,9 @@ def connected(address: str | None) -> Iterator[Any]:
     mine = not ray.is_initialized()
     if mine:
         connect(ray, address)
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
     try:
         console.print(f"Ray: {len(ray.nodes())} machines, {ray.cluster_resources().get('CPU', 0):.0f} cores")
         yield ray

@@ -9,6 +9,7 @@ from stages.schema import EngineConfig
 
 P = TypeVar("P", bound=Sized)
 R = TypeVar("R")
+T = TypeVar("T")
 
 Advance = Callable[[int], None]
 Work = Callable[[P, int, Advance], R]
@@ -21,8 +22,11 @@ It travels to other machines by pickle, and a piece whose machine dies is done a
 class Engine(Protocol):
     """Runs work on pieces, each of them some items."""
 
-    def run(self, words: str, work: Work[P, R], pieces: Sequence[P]) -> Iterator[R]:
-        """Yield what comes of every piece, in any order; `words` say what is done.
+    def cut(self, items: Sequence[T], each: int) -> list[Sequence[T]]:
+        """Return items in pieces for several machines, all in one for a single one."""
+
+    def run(self, words: str, work: Work[P, R], pieces: Sequence[P], most: int | None = None) -> Iterator[R]:
+        """Yield what comes of every piece, in any order; `words` say what is done, at most `most` run at once.
 
         An error of the work is raised here, and what has not begun by then is dropped.
         """
@@ -34,7 +38,11 @@ class Local:
     def __init__(self, workers: int = 0) -> None:
         self.threads = workers or cores()
 
-    def run(self, words: str, work: Work[P, R], pieces: Sequence[P]) -> Iterator[R]:
+    def cut(self, items: Sequence[T], each: int) -> list[Sequence[T]]:  # noqa: ARG002
+        """Return all items as one piece."""
+        return [items] if items else []
+
+    def run(self, words: str, work: Work[P, R], pieces: Sequence[P], most: int | None = None) -> Iterator[R]:  # noqa: ARG002
         """Yield what comes of every piece, in order."""
         with progress() as bar:
             task = bar.add_task(words, total=sum(map(len, pieces)))

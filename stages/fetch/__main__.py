@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from stages.console import console
 from stages.door import door
+from stages.engine import Engine
 from stages.fetch import archive
 from stages.fetch.download import public
 from stages.fetch.layout import Layout, layout
@@ -25,11 +26,14 @@ T = TypeVar("T", bound=Labelled)
 @door("fetch", picks="dataset")
 def main(job: Job) -> None:
     """Bring the archive, keep what `limit` allows, and record what it is."""
-    fetch = job.dataset.fetch
+    fetch, engine = job.dataset.fetch, job.engine
     published = layout(fetch.layout, job.tree.plugins)
     with job.place.write(RAW, job.name) as folder:
         file = bring(fetch, published, folder)
-        file = (collected if published.tabular else limited)(fetch, published, file, folder)
+        if published.tabular:
+            file = collected(fetch, published, file, folder, engine)
+        else:
+            file = limited(fetch, published, file, folder)
         record = {"file": file.name, **described(file), "url": public(fetch.url)}
         parts = {name: described(folder / name) for name in fetch.parts if (folder / name).exists()}
         write_json(folder / "fetch.json", record | ({"parts": parts} if parts else {}))
@@ -37,9 +41,9 @@ def main(job: Job) -> None:
     console.print(f"fetched {job.name}: {', '.join([file.name, *parts])}, {size / 2**20:.1f} MB")
 
 
-def collected(fetch: Fetch, published: Layout, file: Path, folder: Path) -> Path:
+def collected(fetch: Fetch, published: Layout, file: Path, folder: Path, engine: Engine) -> Path:
     """Return an archive of the pictures that a table names, of those rows that `limit` keeps."""
-    archived = published.collect(file, folder, lambda rows: chosen(rows, fetch), home(fetch.url))
+    archived = published.collect(file, folder, lambda rows: chosen(rows, fetch), home(fetch.url), engine)
     published.entries(archived, folder / "nested")
     return archived
 

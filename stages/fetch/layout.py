@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from stages.engine import Engine
 from stages.errors import UserError
 from stages.fetch.archive import Entry
 from stages.fetch.download import is_remote
@@ -74,13 +75,13 @@ class Layout:
         else:
             self.entries(published, scratch)
 
-    def collect(self, published: Path, folder: Path, choose: Choose, home: str) -> Path:
+    def collect(self, published: Path, folder: Path, choose: Choose, home: str, engine: Engine | None = None) -> Path:
         """Return an archive of what the chosen rows of a table name.
 
         `home` is where the table comes from; one of this disk is trusted to name files of it.
         """
         given: dict[str, Any] = {"published": published, "folder": folder, "choose": choose, "home": home}
-        given["trusted"] = not is_remote(home)
+        given |= {"trusted": not is_remote(home), "engine": engine}
         taken = inspect.signature(self.module.collect).parameters
         keys = self._keys(self.module.collect)
         archive: Path = self.module.collect(**{name: given[name] for name in given if name in taken}, **keys)

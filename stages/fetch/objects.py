@@ -6,11 +6,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from stages.console import progress
+from stages.engine import Advance, Engine, Local
 from stages.errors import UserError, first_line
 from stages.fetch.download import public
 from stages.fetch.limits import Damaged, Limits
@@ -19,6 +19,7 @@ from stages.fetch.turns import Turns
 
 WAIT = 0.1
 LONGEST = 5.0
+PIECE = 1000  # objects that a machine of a cluster fetches at a time
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Manner:
     """How objects are asked for: how many at once, how many of one web server, how often each, how much of it.
 
     Without `attempts` it is as often as each kind of store is worth asking; `check` raises a UserError for bytes that
-    are not taken.
+    are not taken. Those of one server hold for all machines of a cluster together, the others for each.
     """
 
     workers: int
@@ -74,19 +75,43 @@ class Manner:
     attempts: int | None = None
     limits: Limits = field(default_factory=Limits)
     check: Callable[[bytes], object] = len
+    strict: bool = False
 
 
-def fetch_all(wanted: Sequence[Wanted], workers: int) -> Counter[str]:
+@dataclass(frozen=True)
+class Fetching:
+    """Fetches objects in a manner; a strict one ends with the first that does not come."""
+
+    manner: Manner
+
+    def __call__(self, wanted: Sequence[Wanted], _: int, advance: Advance) -> list[Outcome]:
+        """Return what became of each."""
+        found = []
+        for outcome in outcomes(wanted, self.manner):
+            if self.manner.strict and outcome.state == "failed":
+                raise outcome.error
+            found.append(outcome)
+            advance(1)
+        return found
+
+
+def fetch_all(wanted: Sequence[Wanted], workers: int, engine: Engine | None = None) -> Counter[str]:
     """Fetch objects by `workers` threads, which share their connections; return how many came and how many were there.
 
     An object that is missing or forbidden ends it at once with a UserError naming bucket and key.
     """
-    found: Counter[str] = Counter()
-    for outcome in outcomes(wanted, Manner(workers)):
-        if outcome.state == "failed":
-            raise outcome.error
-        found[outcome.state] += 1
-    return found
+    found = spread(wanted, Manner(workers, strict=True), engine or Local())
+    return Counter(outcome.state for outcome in found)
+
+
+def spread(wanted: Sequence[Wanted], manner: Manner, engine: Engine) -> Iterator[Outcome]:
+    """Fetch objects where the engine does; yield what became of each."""
+    pieces = engine.cut(wanted, PIECE)
+    most = manner.per_server if len(pieces) > 1 else None
+    if most:
+        manner = replace(manner, per_server=1)
+    for outcomes in engine.run("fetching", Fetching(manner), pieces, most):
+        yield from outcomes
 
 
 def outcomes(wanted: Sequence[Wanted], manner: Manner) -> Iterator[Outcome]:
@@ -99,8 +124,7 @@ def outcomes(wanted: Sequence[Wanted], manner: Manner) -> Iterator[Outcome]:
         folder.mkdir(parents=True, exist_ok=True)
     stop, found = threading.Event(), SimpleQueue[Outcome | BaseException]()
     turns = Turns(wanted, lambda item: item.server, manner.per_server)
-    with ThreadPoolExecutor(manner.workers) as pool, progress() as bar:
-        task = bar.add_task("fetching", total=len(wanted))
+    with ThreadPoolExecutor(manner.workers) as pool:
         try:
             for _ in range(min(manner.workers, len(wanted))):
                 pool.submit(work, turns, stores, manner, stop, found)
@@ -109,7 +133,6 @@ def outcomes(wanted: Sequence[Wanted], manner: Manner) -> Iterator[Outcome]:
                 if isinstance(outcome, BaseException):
                     raise outcome
                 yield outcome
-                bar.advance(task)
         finally:
             stop.set()
             turns.close()

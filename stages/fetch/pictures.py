@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.console import console, track
+from stages.engine import Engine
 from stages.errors import UserError
 from stages.fetch import archive, located, table
 from stages.fetch.cache import bring
@@ -47,12 +48,12 @@ class Artwork:
 class Pictures:
     """The pictures of artworks, fetched as this is made; `lost` says by row why one is not there."""
 
-    def __init__(self, wanted: Sequence[Artwork], home: Home, root: Path, manner: Manner) -> None:
+    def __init__(self, wanted: Sequence[Artwork], home: Home, root: Path, manner: Manner, engine: Engine) -> None:
         self.wanted, self.lost = wanted, {item.row.number: item.fault for item in wanted if item.fault}
         self._root, self._largest = root, manner.limits.largest
         self._reader = archive.Reader()
         self._places = dict(self._located(home))
-        self._fetch(manner)
+        self._fetch(manner, engine)
 
     def pack(self, target: Path) -> None:
         """Write what came as a zip: the pictures in the table's order, last a line of JSON for every row."""
@@ -89,10 +90,10 @@ class Pictures:
                 except Unreadable as error:
                     self.lost[item.row.number] = str(error)
 
-    def _fetch(self, manner: Manner) -> None:
+    def _fetch(self, manner: Manner, engine: Engine) -> None:
         """Fetch what lies elsewhere."""
         rows = {place: f"row {number}" for number, place in self._places.items() if isinstance(place, Remote)}
-        failed = bring(rows, self._root, manner) if rows else {}
+        failed = bring(rows, self._root, manner, engine) if rows else {}
         for number, place in self._places.items():
             if isinstance(place, Remote) and place in failed:
                 self.lost[number] = failed[place]

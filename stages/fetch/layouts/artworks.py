@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from stages.config import project
+from stages.engine import Engine, Local
 from stages.errors import UserError
 from stages.errors import choose as known
 from stages.fetch import located, table
@@ -104,6 +105,7 @@ def collect(
     choose: Choose,
     trusted: bool,
     home: str,
+    engine: Engine | None = None,
     *,
     id: str = "id",  # noqa: A002
     image: str = "Thumbnail_Url",
@@ -127,7 +129,10 @@ def collect(
     chosen = {item.id for item in choose([item for item in found if not item.fault])}
     wanted = [item for item in found if item.fault or item.id in chosen]
     target = folder / ARCHIVE
-    with closing(Pictures(wanted, place, project() / root, manner)) as pictures, atomic_file(target) as partial:
+    with (
+        closing(Pictures(wanted, place, project() / root, manner, engine or Local())) as pictures,
+        atomic_file(target) as partial,
+    ):
         pictures.pack(partial)
         pictures.refuse_none(published.name)
         if place.table != published:

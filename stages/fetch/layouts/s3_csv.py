@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from stages.config import project
 from stages.console import console
+from stages.engine import Engine
 from stages.errors import UserError
 from stages.fetch import table
 from stages.fetch.archive import Entry, names, pack
@@ -81,6 +82,7 @@ def collect(
     folder: Path,
     choose: Choose,
     trusted: bool,
+    engine: Engine | None = None,
     *,
     root: str = "data/cache/s3_csv",
     download: bool = True,
@@ -98,7 +100,7 @@ def collect(
     if not trusted:
         refuse_own_files(chosen, download)
     if download:
-        fetch(chosen, places, project() / root, workers)
+        fetch(chosen, places, project() / root, workers, engine)
     return archived(published.name, chosen, places, folder)
 
 
@@ -128,7 +130,9 @@ def archived(name: str, chosen: Sequence[Item], places: Sequence[str], folder: P
     return target
 
 
-def fetch(chosen: Sequence[Item], places: Sequence[str], root: Path, workers: int) -> None:
+def fetch(
+    chosen: Sequence[Item], places: Sequence[str], root: Path, workers: int, engine: Engine | None = None
+) -> None:
     """Fetch every row's object to its place, one process at a time, and say how many there were."""
     wanted = [
         Wanted(
@@ -140,7 +144,7 @@ def fetch(chosen: Sequence[Item], places: Sequence[str], root: Path, workers: in
         for item, place in zip(chosen, places, strict=True)
     ]
     with alone(root, "fetching objects"):
-        found = fetch_all(wanted, workers)
+        found = fetch_all(wanted, workers, engine)
     console.print(f"objects: {found['fetched']} fetched, {found['there']} were there already")
 
 
