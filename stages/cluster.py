@@ -4,6 +4,7 @@ import logging
 import os
 import pickle
 import platform
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -16,6 +17,7 @@ from stages.engine import P, R, T, Work
 from stages.errors import UserError, first_line
 from stages.schema import EngineConfig
 
+REACH = 10.0  # seconds
 FORWARDED = ("DVC_ROOT", "ORT_DISABLE_TELEMETRY")
 
 
@@ -25,6 +27,7 @@ class Cluster:
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
         imported()
+        require_answer(config.address)
 
     def cut(self, items: Sequence[T], each: int) -> list[Sequence[T]]:
         """Return items in pieces of so many."""
@@ -97,7 +100,8 @@ def connected(address: str | None) -> Iterator[Any]:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     try:
-        console.print(f"Ray: {len(ray.nodes())} machines, {ray.cluster_resources().get('CPU', 0):.0f} cores")
+        machines = sum(node["Alive"] for node in ray.nodes())
+        console.print(f"Ray: {machines} machines, {ray.cluster_resources().get('CPU', 0):.0f} cores")
         yield ray
     finally:
         if mine:
@@ -111,7 +115,23 @@ def connect(ray: Any, address: str | None) -> None:
     try:
         ray.init(address=address or "local", include_dashboard=None if address else False, **quiet)
     except (ConnectionError, ValueError) as error:
-        raise UserError(
-            f"engine.address: {address} is not to be reached ({first_line(error)}); "
-            "start a cluster (`ray start --head`, `ray up`), or say engine.address=null for one on this machine"
-        ) from error
+        raise unreachable(address, error) from error
+
+
+def require_answer(address: str | None) -> None:
+    """Raise a UserError where nobody answers at an address; Ray itself would try for minutes."""
+    host, colon, port = (address or "").rpartition("//")[2].rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=REACH).close()
+    except OSError as error:
+        raise unreachable(address, error) from error
+
+
+def unreachable(address: str | None, error: Exception) -> UserError:
+    """Return how a cluster is started."""
+    return UserError(
+        f"engine.address: {address} is not to be reached ({first_line(error)}); "
+        "start a cluster (`ray start --head`, `ray up`), or say engine.address=null for one on this machine"
+    )
