@@ -1,4 +1,4 @@
-"""The most memory that preparing takes at once, with ever more pictures: it should not grow with their number."""
+"""Preparing ever more pictures, on either engine: neither memory nor the time of a picture should grow."""
 
 import os
 import subprocess
@@ -6,9 +6,10 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -17,28 +18,46 @@ from stages.config import CODE
 from stages.console import track
 from stages.fetch.archive import pack
 from stages.fetch.layouts import kaggle
+from stages.machine import cores
 from stages.schema import Synthetic
 
-SIZES = (1_000, 5_000, 25_000)
+SIZES = (1_000, 10_000, 100_000)
+ENGINES = {"local": ["engine=local"], "ray": ["engine=ray", "engine.address=null"]}
 DRAWN = Synthetic(images=200, unlabelled=0, corrupt=0, smallest=64, largest=120)
 SIZE = 64
 PAUSE = 0.05
 DATASET = "datasets.kaggle"
 
 
-def peaks(sizes: tuple[int, ...] = SIZES) -> list[Ratio]:
-    """Prepare collections of growing size, each by the stage's own command; compare with the smallest."""
+class Prepared(NamedTuple):
+    """What preparing took: the most memory at once, bytes, and time, seconds."""
+
+    memory: int
+    seconds: float
+
+
+def peaks(sizes: tuple[int, ...] = SIZES, engines: Iterable[str] = ENGINES) -> list[Ratio]:
+    """Prepare collections of growing size, each by the stage's own command; compare each with the one before."""
     with tempfile.TemporaryDirectory() as home:
         drawn = drawings(Path(home))
-        found = [peak(Path(home) / str(count), count, drawn) for count in track(sizes, len(sizes), "memory")]
-    small = found[0]
-    return [
-        Ratio(
-            f"most memory of preprocess, {count:,} pictures vs {sizes[0]:,}",
-            f"{taken / 2**20:,.0f} MiB", f"{small / 2**20:,.0f} MiB", [small / taken], "≥ 0.67 (1 / 1.5)",
-        )
-        for count, taken in zip(sizes[1:], found[1:], strict=True)
-    ]  # fmt: skip
+        runs = {count: fetched(Path(home) / str(count), count, drawn) for count in track(sizes, len(sizes), "fetch")}
+        return [row for engine in engines for row in growing(runs, engine)]
+
+
+def growing(runs: dict[int, Path], engine: str) -> Iterator[Ratio]:
+    """Yield what an engine takes for more pictures beside what it took for the fewest: memory, and their rates."""
+    words = track(runs.values(), len(runs), f"preprocess on {engine}")
+    found = dict(zip(runs, (prepared(run, ENGINES[engine]) for run in words), strict=True))
+    (few, small), *more = found.items()
+    for count, large in more:
+        what = f"preprocess on {engine}, {count:,} pictures vs {few:,}"
+        yield Ratio(
+            f"most memory of {what}", f"{large.memory / 2**20:,.0f} MiB", f"{small.memory / 2**20:,.0f} MiB",
+            [small.memory / large.memory], "≥ 0.5",
+        )  # fmt: skip
+        ours, peer = count / large.seconds / cores(), few / small.seconds / cores()
+        each = "images/s a core"
+        yield Ratio(f"{what}, start included", f"{ours:,.0f} {each}", f"{peer:,.0f} {each}", [ours / peer], "≥ 1")
 
 
 def drawings(home: Path) -> list[bytes]:
@@ -47,36 +66,45 @@ def drawings(home: Path) -> list[bytes]:
         return [archive.read(name) for name in archive.namelist()]
 
 
-def peak(home: Path, count: int, drawn: list[bytes]) -> int:
-    """Fetch and prepare so many pictures; return the most memory that preparing took, bytes."""
+def fetched(home: Path, count: int, drawn: list[bytes]) -> Path:
+    """Fetch so many pictures; return the run that they are in."""
     home.mkdir()
     archive = home / "pictures.zip"
     pack(archive, ((f"train/{'cat' if n % 2 else 'dog'}.{n}.jpg", data) for n, data in enumerate(copies(drawn, count))))
-    values = [f"{DATASET}.fetch.url={archive}", f"{DATASET}.preprocess.size={SIZE}"]
-    environment = os.environ | {"DVC_ROOT": str(home), "PYTHONPATH": str(CODE)}
-    words = [sys.executable, "-m"]
-    fetch = [*words, "stages.fetch", "dataset=kaggle", *values]
-    subprocess.run(fetch, cwd=home, env=environment, stdout=subprocess.DEVNULL, check=True)
+    with stage("fetch", home, [f"{DATASET}.fetch.url={archive}"]) as process:
+        ended(process)
     (run,) = (home / "runs").glob("*/*")
-    return watched([*words, "stages.preprocess", "dataset=kaggle", *values, f"from={run}"], home, environment)
+    return run
+
+
+def prepared(run: Path, words: list[str]) -> Prepared:
+    """Prepare what was fetched in a run; return what that and its children held at once, and how long it took."""
+    most, start = 0, time.perf_counter()
+    with stage("preprocess", run.parents[2], [f"{DATASET}.preprocess.size={SIZE}", f"from={run}", *words]) as process:
+        while process.poll() is None:
+            most = max(most, held(process.pid))
+            time.sleep(PAUSE)
+        ended(process)
+    return Prepared(most, time.perf_counter() - start)
+
+
+def stage(name: str, home: Path, words: list[str]) -> "subprocess.Popen[bytes]":
+    """Start a stage in a project of its own."""
+    command = [sys.executable, "-m", f"stages.{name}", "dataset=kaggle", *words]
+    environment = os.environ | {"DVC_ROOT": str(home), "PYTHONPATH": str(CODE)}
+    return subprocess.Popen(command, cwd=home, env=environment, stdout=subprocess.DEVNULL)
+
+
+def ended(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for a process, and raise where it failed."""
+    if process.wait():
+        raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
 
 
 def copies(drawn: list[bytes], count: int) -> Iterator[bytes]:
     """Yield so many different files of the pictures: what follows a JPEG's end is not read."""
     for number, data in enumerate(islice(cycle(drawn), count)):
         yield data + number.to_bytes(4, "big")
-
-
-def watched(command: list[str], folder: Path, environment: dict[str, str]) -> int:
-    """Run a command in a folder; return the most memory that it and its children held at once, bytes."""
-    most = 0
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
-        while process.poll() is None:
-            most = max(most, held(process.pid))
-            time.sleep(PAUSE)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command[2:4])} ended with {process.returncode}")
-    return most
 
 
 def held(pid: int) -> int:

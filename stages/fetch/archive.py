@@ -67,8 +67,8 @@ class Reader:
 
     def close(self) -> None:
         """Close the archives."""
-        for members in self._open.values():
-            members.close()
+        while self._open:
+            self._open.popitem()[1].close()
 
     def _find(self, entry: Entry) -> Members:
         with self._lock:
