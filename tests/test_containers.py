@@ -1,11 +1,14 @@
 """The Dockerfiles, by a linter and by what it does not know; no container engine is needed."""
 
 import fnmatch
+import importlib.util
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -115,3 +118,14 @@ def test_no_cache_and_no_secret_stays(name: str) -> None:
         assert not re.search(r"\b(uv )?pip\b.* install", words) or "--mount=type=cache" in words
     assert not re.search(r"(?i)\b(ARG|ENV)\b.*(secret|token|password|access_key)", FILES[name])
     assert "PYTHONDONTWRITEBYTECODE" not in FILES[name]
+
+
+def test_a_cluster_without_work_has_no_machine_but_its_head() -> None:
+    spec = importlib.util.find_spec("ray")
+    assert spec is not None
+    schema = json.loads((Path(str(spec.origin)).parent / "autoscaler" / "ray-schema.json").read_text())
+    given = yaml.safe_load((FOLDER / "cluster.yaml").read_text())
+    jsonschema.validate(given, schema)
+    kinds = given["available_node_types"]
+    assert kinds["worker"]["min_workers"] == 0
+    assert kinds[given["head_node_type"]]["resources"]["CPU"] == 0

@@ -75,4 +75,5 @@ def test_the_search_in_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_make_help_says_what_there_is() -> None:
     shown = run("make", "--no-print-directory", "help", cwd=ROOT, MAKEFLAGS="", MAKELEVEL="0").stdout
-    assert [line.split()[1] for line in shown.splitlines()] == ["help", "demo", "test", "serve", "ui", "bench"]
+    names = ["help", "demo", "test", "serve", "ui", "bench", "cluster"]
+    assert [line.split()[1] for line in shown.splitlines()] == names

@@ -94,6 +94,23 @@ def test_whoever_adds_pictures_changes_the_shards_they_fall_into(count: int, mos
     assert not [part for part in rewritten if set(part) & set(untouched)]
 
 
+def test_pictures_that_are_added_leave_the_other_shards_as_they_were(tmp_path: Path) -> None:
+    files = [(f"train/{('cat', 'dog')[n % 2]}.{n}.jpg", encoded(photo(20, 20, n), "JPEG")) for n in range(200)]
+    config = (
+        tree("datasets.kaggle.preprocess.size=16", "datasets.kaggle.preprocess.shard=16").datasets["kaggle"].preprocess
+    )
+    found = []
+    for name, count in (("before", 195), ("after", 200)):
+        (tmp_path / name).mkdir()
+        pack_zip(tmp_path / f"{name}.zip", files[:count])
+        pack(kaggle.entries(tmp_path / f"{name}.zip", tmp_path / "nested"), config, tmp_path / name)
+        found.append(digests(tmp_path / name))
+    images = [{name: digest for name, digest in one.items() if name.startswith("images")} for one in found]
+    changed = [name for name, digest in images[1].items() if images[0].get(name) != digest]
+    assert len(images[0]) > 15
+    assert len(changed) <= 2
+
+
 def test_of_many_pictures_a_few_more_change_one_shard() -> None:
     names = [f"train/{number}.jpg" for number in range(100_000)]
     before = shards_of(names, 4096)
