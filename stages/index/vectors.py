@@ -2,21 +2,30 @@
 
 import numpy as np
 
+from stages.index.conditional.pages import Bounded
 from stages.preprocess.store import Everything
 from stages.runtime import Answers, Network
 from stages.train import features
-from stages.train.features import Cache, Positions, Rows
+from stages.train.features import Cache, Positions
 
 PROBES = 4
+HELD = 256 << 20  # bytes of pictures, and of features, that stay in memory while they pass through it
 
 
-def vectors(network: Network, everything: Everything) -> Rows:
+def dimension(network: Network) -> int:
+    """Return how many features a picture has."""
+    size = network.contract["size"]
+    return int(network.run(np.zeros((1, size, size, 3), np.uint8)).shape[1])
+
+
+def vectors(network: Network, everything: Everything) -> Bounded:
     """Return the features of every picture (float32, N x D, unit length), from the cache where they are."""
     noise = np.random.default_rng(0).integers(0, 256, (PROBES, network.contract["size"], network.contract["size"], 3))
     home = features.home(network.contract["sha256"]["onnx"][:16], network.run(noise.astype(np.uint8)))
+    images = Bounded(everything.images, HELD)
 
     def computed(positions: Positions) -> Answers:
-        return network.run(np.ascontiguousarray(everything.images[positions]))
+        return network.run(np.ascontiguousarray(images[positions]))
 
-    keys = features.image_keys(everything.images[number] for number in range(len(everything)))
-    return Cache(home).rows(keys, computed, "features")
+    keys = features.image_keys(images[number : number + 1][0] for number in range(len(images)))
+    return Bounded(Cache(home).rows(keys, computed, "features"), HELD)
