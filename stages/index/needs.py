@@ -55,7 +55,7 @@ def tell(name: str, found: Needs, memory_mb: int) -> None:
     disk, memory = found["disk"], found["memory"]
     mapped = (memory["vectors"], memory["lists"])
     most = allowed(memory_mb, memory["vectors"])
-    held = sum(size if most is None else min(size, most) for size in mapped)
+    held = sum(mapped) if most is None else min(sum(mapped), most)
     console.print(
         f"{name} needs {readable(sum(disk.values()))} on disk ({parts(disk)}); where it answers, {readable(held)} of "
         f"memory for {readable(sum(mapped))} mapped from disk, and {readable(memory['beside'])} beside"

@@ -38,7 +38,7 @@ class ApproximateIndex(ConditionalIndex):
     def __init__(self, folder: Path, threads: int = 0, memory_mb: int | None = None) -> None:
         super().__init__(folder, threads, memory_mb)
         faiss = library()
-        self._opened = Lists(folder / FILE, self.stored.most)
+        self._opened = Lists(folder / FILE, self.stored.budget)
         self._lists = self._opened.index
         if self._lists.ntotal != len(self) or self._lists.d != self.dimension:
             raise ValueError(f"{folder / FILE}: {self._lists.ntotal} x {self._lists.d}, of another index")
@@ -107,7 +107,7 @@ def train(
     whole.train(stored.vectors[draw(rng, stored.count, learnt(stored, lists))])
     file = stored.folder / FILE
     write_lists(file, whole, stored.vectors, ADDED, watch)
-    opened = Lists(file, stored.most)
+    opened = Lists(file, stored.budget)
     seen, held = (Sample(index, draw(rng, stored.count, sample), k) for _ in range(2))
     tried = (1 << power for power in range(lists.bit_length()))
     whole.nprobe = probes or next((many for many in tried if seen.recall(opened, many) >= recall), lists)
@@ -123,7 +123,7 @@ def lists_of(count: int, lists: int = 0) -> int:
 
 def learnt(stored: Stored, lists: int) -> int:
     """Return from how many vectors FAISS learns its lists: 64 for each, where memory holds so many, 39 at least."""
-    most = LEARNT * lists if stored.most is None else stored.most // (4 * stored.dimension)
+    most = LEARNT * lists if stored.budget is None else stored.budget.most // (4 * stored.dimension)
     return min(LEARNT * lists, max(most, FEWEST * lists))
 
 

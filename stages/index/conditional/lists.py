@@ -65,13 +65,15 @@ def described(sizes: Positions) -> bytes:
 class Lists:
     """A file of FAISS's, memory-mapped: `index` reads its lists where they lie."""
 
-    def __init__(self, file: Path, most: int | None) -> None:
+    def __init__(self, file: Path, budget: Budget | None) -> None:
         faiss = library()
         with file.open("rb") as opened:
             self.bytes = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
         self._view = np.frombuffer(self.bytes, np.uint8)
         self.index: Any = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(self._view), len(self._view)))
-        self._budget = Budget(most, self.bytes) if most is not None else None
+        self._budget = budget
+        if budget is not None:
+            budget.share(self.bytes)
 
     def search(self, queries: Vectors, k: int, probes: int, selector: Any = None) -> Positions:
         """Return the positions (Q x k) of the best in the nearest lists, -1 where there are fewer."""

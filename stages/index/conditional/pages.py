@@ -23,11 +23,16 @@ class Matrix(Protocol):
 
 
 class Budget:
-    """Bytes that may be read from some maps before all their pages are given back; shared by threads."""
+    """Bytes of memory that mapped rows may fill; once so many were read, all are given back. Shared by threads."""
 
-    def __init__(self, most: int, *maps: Any) -> None:
+    def __init__(self, most: int) -> None:
         self.most = most
-        self._maps, self._lock, self._read = maps, Lock(), 0
+        self._shared: list[Any] = []
+        self._lock, self._read = Lock(), 0
+
+    def share(self, rows: Any) -> None:
+        """Let one more array, map, or holder of several live from this budget."""
+        self._shared.append(rows)
 
     def spend(self, size: int) -> None:
         """Say that so many bytes are about to be read."""
@@ -36,50 +41,42 @@ class Budget:
             if self._read <= self.most:
                 return
             self._read = size
-        for one in self._maps:
-            release(one)
+        for rows in self._shared:
+            release(rows)
 
 
 class Bounded:
-    """Rows of a memory-mapped array, or of what holds several, that keep about `most` bytes of memory at once."""
+    """Rows that lie on disk, memory-mapped, and fill no more memory than a budget allows."""
 
-    def __init__(self, rows: Any, most: int) -> None:
+    def __init__(self, rows: Any, budget: Budget) -> None:
         self.shape: tuple[int, ...] = rows.shape
-        self.nbytes = int(np.prod(self.shape)) * rows[:1].dtype.itemsize
-        self._rows, self._budget = rows, Budget(most, rows)
-        self._row = self.nbytes // max(1, len(self))
+        self._rows, self._budget = rows, budget
+        self._row = rows[:1].nbytes
+        budget.share(rows)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> npt.NDArray[Any]:
-        if isinstance(rows, slice):
-            self._budget.spend(len(range(*rows.indices(len(self)))) * self._row)
-        else:
-            self._budget.spend(np.size(rows) * (self._row + AROUND))
+        several = isinstance(rows, slice)
+        count = len(range(*rows.indices(len(self)))) if several else np.size(rows)
+        self._budget.spend(count * (self._row if several else self._row + AROUND))
         found: npt.NDArray[Any] = self._rows[rows]
         return found
 
 
 def release(rows: Any) -> None:
-    """Give back the pages of a memory-mapped array, or of all those that something holds; other memory is left alone.
-
-    Who still reads them finds the same bytes there.
-    """
-    for pages in {id(found): found for found in maps(rows)}.values():
+    """Give back the pages of a map, of an array on one, or of all arrays that something holds; who reads on, may."""
+    for pages in list(maps(rows)):
         pages.madvise(mmap.MADV_DONTNEED)
 
 
 def maps(rows: Any) -> Iterator[mmap.mmap]:
-    """Yield the maps under an array; else under those that an object has, alone or in lists."""
-    if isinstance(rows, np.ndarray):
-        while isinstance(rows, np.ndarray):
-            rows = rows.base
-        if isinstance(rows, mmap.mmap):
-            yield rows
-        return
-    for held in vars(rows).values():
-        several = held.values() if isinstance(held, dict) else held if isinstance(held, list) else [held]
-        for array in list(several):
-            if isinstance(array, np.ndarray):
-                yield from maps(array)
+    """Yield the maps under an array, or under those that an object has, in lists or dictionaries."""
+    while isinstance(rows, np.ndarray | memoryview):
+        rows = rows.base if isinstance(rows, np.ndarray) else rows.obj
+    if isinstance(rows, mmap.mmap):
+        yield rows
+    for held in getattr(rows, "__dict__", {}).values():
+        for array in list(held.values() if isinstance(held, dict) else held) if isinstance(held, dict | list) else ():
+            yield from maps(array)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from stages.files import write_json
 from stages.index.conditional.generation import DESCRIPTION
 from stages.index.conditional.labels import Labels
-from stages.index.conditional.pages import Bounded, Matrix
+from stages.index.conditional.pages import Bounded, Budget, Matrix
 from stages.index.conditional.queries import Positions
 from stages.index.conditional.rows import Rows
 from stages.machine import memory
@@ -33,8 +33,9 @@ class Stored:
         self.count, self.dimension = int(self.about["count"]), int(self.about["dimension"])
         self.largest = float(self.about["largest_norm"])
         vectors = mapped(folder / VECTORS, (self.count, self.dimension))
-        self.most = allowed(self.about.get("memory_mb", 0) if memory_mb is None else memory_mb, vectors.nbytes)
-        self.vectors: Matrix = vectors if self.most is None else Bounded(vectors, self.most)
+        most = allowed(self.about.get("memory_mb", 0) if memory_mb is None else memory_mb, vectors.nbytes)
+        self.budget = None if most is None else Budget(most)
+        self.vectors: Matrix = vectors if self.budget is None else Bounded(vectors, self.budget)
         self.ids: Positions = mapped(folder / IDS, (self.count,))
         self.labels = Labels(folder, self.columns)
         self._codes = mapped(folder / CODES, (self.count, len(self.columns)))
