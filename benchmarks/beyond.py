@@ -1,4 +1,4 @@
-"""A collection larger than the memory it is given: built from shards and searched within 2 GiB, beside one all mapped."""
+"""A collection larger than the memory it is given: built from shards and searched within 2 GiB, beside all of it."""
 
 import json
 import statistics
@@ -17,9 +17,8 @@ from benchmarks.artworks import DIMENSION, Drawn, labels, unseen
 from benchmarks.timing import Ratio, shorter
 from stages.index.conditional import ApproximateIndex, ConditionalIndex
 from stages.index.conditional.approximate import train
-from stages.index.conditional.pages import Bounded, Budget
+from stages.index.conditional.pages import HELD, Bounded, Budget
 from stages.index.conditional.where import among
-from stages.index.vectors import HELD
 from stages.train.features import KEY, Cache, Rows
 
 ROWS, MEMORY_MB, ROUNDS, QUERIES, K, BATCH = 500_000, 1024, 3, 9, 10, 64

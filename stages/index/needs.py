@@ -30,13 +30,15 @@ def needs(config: Index, everything: Everything, resize: str, table: Columns, di
     count, row = len(everything), 4 * dimension
     lists = lists_of(count, config.approximate.lists) if config.mode == "approximate" else 0
     sampled = np.linspace(0, count - 1, min(count, SAMPLED)).astype(np.int64)
+    pairs = zip(everything.images[sampled], everything.sizes[sampled], strict=True)
+    small = (thumb(picture, size, resize, config.thumbnail) for picture, size in pairs)
     matched = sum(min(config.matches.best, many) for column in config.blocks for many in table.counts(column).values())
     disk = {
         "vectors": count * row,
         "lists": (count * (row + NUMBER) + lists * row) if lists else 0,
         "rows": count * (3 * NUMBER + 4 * len(table)) + table.nbytes,
         "metadata": mean(map(len, lines(everything.metadata.take(sampled)))) * count,
-        "thumbnails": mean(len(thumb(everything, one, resize, config.thumbnail)) for one in sampled.tolist()) * count,
+        "thumbnails": mean(map(len, small)) * count,
         "matches": count * matched * MATCH,
         "featuriser": sum(file.stat().st_size for file in network.glob("model.*")),
     }

@@ -14,7 +14,8 @@ from PIL import Image
 from stages.console import track
 from stages.errors import UserError
 from stages.index.collection import METADATA, THUMBS, offsets_of
-from stages.preprocess.store import Everything
+from stages.index.conditional.pages import HELD, Bounded, Budget
+from stages.preprocess.store import Everything, Images
 
 QUALITY = 82
 Sizes = npt.NDArray[np.int64]
@@ -46,14 +47,14 @@ def lines(metadata: pa.Table) -> Iterator[bytes]:
 
 def thumbs(everything: Everything, resize: str, longest: int) -> Iterator[bytes]:
     """Yield a small JPEG of every picture, in the shape that it had before it was made square."""
-    for number in track(range(len(everything.images)), len(everything.images), "thumbnails"):
-        yield thumb(everything, number, resize, longest)
+    images = Bounded(everything.images, Budget(HELD))
+    for number in track(range(len(images)), len(images), "thumbnails"):
+        yield thumb(images[number : number + 1][0], everything.sizes[number], resize, longest)
 
 
-def thumb(everything: Everything, number: int, resize: str, longest: int) -> bytes:
-    """Return a small JPEG of a picture."""
-    image = Image.fromarray(np.asarray(everything.images[number : number + 1])[0])
-    return jpeg(restored(image, everything.sizes[number], resize, longest))
+def thumb(picture: Images, size: Sizes, resize: str, longest: int) -> bytes:
+    """Return a small JPEG of a picture (H x W x 3) that had a size, width and height."""
+    return jpeg(restored(Image.fromarray(picture), size, resize, longest))
 
 
 def restored(image: Image.Image, size: Sizes, resize: str, longest: int) -> Image.Image:

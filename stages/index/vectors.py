@@ -2,14 +2,13 @@
 
 import numpy as np
 
-from stages.index.conditional.pages import Bounded, Budget
+from stages.index.conditional.pages import HELD, Bounded, Budget
 from stages.preprocess.store import Everything
 from stages.runtime import Answers, Network
 from stages.train import features
 from stages.train.features import Cache, Positions
 
 PROBES = 4
-HELD = 256 << 20  # bytes of pictures, and of features, that stay in memory while they pass through it
 
 
 def dimension(network: Network) -> int:

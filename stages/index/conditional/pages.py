@@ -1,14 +1,20 @@
 """Memory-mapped rows that stay within a budget: what was read is given back to the system, which reads it again."""
 
 import mmap
+import os
+import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-AROUND = 64 << 10  # bytes that the system maps around a row that is read alone
+Positions = npt.NDArray[np.int64]
+
+AROUND = 64 << 10  # bytes that the system maps around a row that is read alone, at least
+HELD = 64 << 20  # bytes that a build keeps of what passes through it: pictures, features
 
 
 class Matrix(Protocol):
@@ -51,18 +57,44 @@ class Bounded:
     def __init__(self, rows: Any, budget: Budget) -> None:
         self.shape: tuple[int, ...] = rows.shape
         self._rows, self._budget = rows, budget
-        self._row = rows[:1].nbytes
+        self._row, self._dtype = rows[:1].nbytes, rows[:1].dtype
         budget.share(rows)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> npt.NDArray[Any]:
-        several = isinstance(rows, slice)
-        count = len(range(*rows.indices(len(self)))) if several else np.size(rows)
-        self._budget.spend(count * (self._row if several else self._row + AROUND))
-        found: npt.NDArray[Any] = self._rows[rows]
-        return found
+        if isinstance(rows, slice):
+            self._budget.spend(len(range(*rows.indices(len(self)))) * self._row)
+            found: npt.NDArray[Any] = self._rows[rows]
+            return found
+        positions = np.asarray(rows)
+        taken = np.empty((positions.size, *self.shape[1:]), self._dtype)
+        self._take(positions.ravel(), taken)
+        return taken.reshape(*positions.shape, *self.shape[1:])
+
+    def _take(self, positions: Positions, taken: npt.NDArray[Any]) -> None:
+        """Copy single rows, as many at a time as the budget has room for."""
+        each = self._row + AROUND
+        step = max(1, self._budget.most // each)
+        for start in range(0, len(positions), step):
+            some = positions[start : start + step]
+            self._budget.spend(len(some) * each)
+            taken[start : start + step] = self._rows[some]
+
+
+class Filed(Bounded):
+    """Rows of one file: single ones are read, as a map would bring up to half a megabyte with each."""
+
+    def __init__(self, rows: Any, budget: Budget, file: Path, begin: int) -> None:
+        super().__init__(rows, budget)
+        self._file, self._begin = os.open(file, os.O_RDONLY), begin
+        weakref.finalize(self, os.close, self._file)
+
+    def _take(self, positions: Positions, taken: npt.NDArray[Any]) -> None:
+        places = self._begin + positions % len(self) * self._row
+        for row, place in zip(taken, places.tolist(), strict=True):
+            os.preadv(self._file, [row], place)
 
 
 def release(rows: Any) -> None:

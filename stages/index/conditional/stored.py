@@ -4,7 +4,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,8 @@ import numpy.typing as npt
 from stages.files import write_json
 from stages.index.conditional.generation import DESCRIPTION
 from stages.index.conditional.labels import Labels
-from stages.index.conditional.pages import Bounded, Budget, Matrix
-from stages.index.conditional.queries import Positions
+from stages.index.conditional.pages import Budget, Filed, Matrix
+from stages.index.conditional.queries import Positions, Vectors
 from stages.index.conditional.rows import Rows
 from stages.machine import memory
 
@@ -35,7 +35,7 @@ class Stored:
         vectors = mapped(folder / VECTORS, (self.count, self.dimension))
         most = allowed(self.about.get("memory_mb", 0) if memory_mb is None else memory_mb, vectors.nbytes)
         self.budget = None if most is None else Budget(most)
-        self.vectors: Matrix = vectors if self.budget is None else Bounded(vectors, self.budget)
+        self.vectors: Matrix = vectors if self.budget is None else bounded(vectors, folder / VECTORS, self.budget)
         self.ids: Positions = mapped(folder / IDS, (self.count,))
         self.labels = Labels(folder, self.columns)
         self._codes = mapped(folder / CODES, (self.count, len(self.columns)))
@@ -69,8 +69,7 @@ def allowed(memory_mb: int, size: int) -> int | None:
 def mapped(file: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """Open an array, memory-mapped; raise ValueError where it is not of that shape."""
     with file.open("rb") as opened:  # once: np.load would open it a second time, when it may be another
-        np.lib.format.read_magic(opened)
-        found, fortran, dtype = np.lib.format.read_array_header_1_0(opened)
+        found, fortran, dtype = header(opened)
         begin = opened.tell()
         if found != shape:
             raise ValueError(f"{file}: shape {found}, {DESCRIPTION} says {shape}")
@@ -78,3 +77,16 @@ def mapped(file: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
             raise ValueError(f"{file}: cut short; make the index again")
         order: Literal["F", "C"] = "F" if fortran else "C"
         return np.asarray(np.memmap(opened, dtype, "r", begin, shape, order))
+
+
+def header(opened: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read an array's shape, order and type, up to where its numbers begin."""
+    np.lib.format.read_magic(opened)
+    return np.lib.format.read_array_header_1_0(opened)
+
+
+def bounded(vectors: Vectors, file: Path, budget: Budget) -> Filed:
+    """Return a file's vectors within a budget."""
+    with file.open("rb") as opened:
+        header(opened)
+        return Filed(vectors, budget, file, opened.tell())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.index.conditional import ConditionalIndex, stored
-from stages.index.conditional.pages import AROUND, Bounded, Budget, maps, release
+from stages.index.conditional.pages import AROUND, Bounded, Budget, Filed, maps, release
 from stages.index.conditional.stored import allowed
 from stages.index.matches import write_matches
 from stages.preprocess.store import Stacked
@@ -92,7 +92,16 @@ def test_pages_are_given_back_once_the_budget_is_spent(tmp_path: Path, monkeypat
         assert (rows[start : start + 5] == mapped(tmp_path, 100)[start : start + 5]).all()
     assert seen == [1] * 3
     assert rows[np.array([99, 0])][:, 0].tolist() == [99 * 512, 0]
-    assert seen == [1] * 4, f"a row alone costs {AROUND} bytes more"
+    assert seen == [1] * 5, f"a row alone costs {AROUND} bytes more than there are: one after the other"
+
+
+def test_single_rows_of_a_file_are_read_and_not_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = Released()
+    monkeypatch.setattr("stages.index.conditional.pages.release", seen)
+    rows = Filed(mapped(tmp_path, 100), Budget(1), tmp_path / "rows.npy", 128)
+    for chosen in (np.array([7, 99, 0]), np.array([-1]), np.int64(5), np.array([[1, 2], [3, 4]]), np.array([], int)):
+        assert (rows[chosen] == mapped(tmp_path, 100)[chosen]).all()
+    assert seen == []
 
 
 def test_who_reads_pages_that_were_given_back_finds_the_same(tmp_path: Path) -> None:
