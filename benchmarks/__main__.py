@@ -27,6 +27,7 @@ GROUPS = {  # in the order of the page: name → module and function, which retu
     "similar": "benchmarks.similar_http:asking",
     "search": "benchmarks.similarity:similarity",
     "growth": "benchmarks.growth:growth",
+    "beyond": "benchmarks.beyond:beyond",
     "matches": "benchmarks.growth:matching",
     "startup": "benchmarks.startup:starting",
 }

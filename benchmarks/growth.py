@@ -63,7 +63,7 @@ def measure(folder: str) -> None:
     load = time.perf_counter() - start
     queries = unseen(QUERIES)
     times = [seconds(lambda query=query: index.query(query, K)) for query in queries]  # type: ignore[misc]
-    print(json.dumps([load, statistics.median(times[1:]), (resident() - before) / index.stored.vectors.nbytes]))  # noqa: T201
+    print(json.dumps([load, statistics.median(times[1:]), (resident() - before) / (4 * len(index) * index.dimension)]))  # noqa: T201
 
 
 def resident() -> int:

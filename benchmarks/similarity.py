@@ -64,7 +64,7 @@ class Peers:
 
     def __init__(self, index: ConditionalIndex) -> None:
         self.vectors = np.empty((len(index), index.dimension), dtype=np.float32)
-        self.vectors[index.stored.ids] = index.stored.vectors
+        self.vectors[index.stored.ids] = index.stored.vectors[:]
         self._flat = faiss.IndexFlatIP(index.dimension)
         self._flat.add(self.vectors)
         named = labels(len(index))
@@ -170,7 +170,7 @@ def budget(index: ConditionalIndex, name: str, many: int) -> Ratio:
 
 def bandwidth(index: ConditionalIndex) -> Ratio:
     """Compare the bytes a full scan touches in a second with copying them into the cache and doing nothing."""
-    rows, query = index.stored.vectors, unseen(1)[0]
+    rows, query = index.stored.vectors[:], unseen(1)[0]
 
     def copy(start: int) -> None:
         np.copyto(np.empty((READ, index.dimension), np.float32)[: len(rows) - start], rows[start : start + READ])

@@ -58,6 +58,7 @@ class Index:
     show: list[str] = MISSING
     noun: str = MISSING
     thumbnail: int = key(least=16, most=1024)
+    memory_mb: int = key(least=0)
     mode: str = key(choices=("exact", "approximate"))
     approximate: Approximate = field(default_factory=Approximate)
     matches: Matches = field(default_factory=Matches)

@@ -1,7 +1,6 @@
 """An index folder, written: vectors, blocks, metadata, thumbnails, featuriser, matches."""
 
 import shutil
-from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +13,9 @@ from stages.index.collection import FEATURISER, Collection
 from stages.index.conditional import ConditionalIndex
 from stages.index.conditional.approximate import Measured, train
 from stages.index.matches import write_matches
-from stages.index.records import columns, refuse_twice, write_records
-from stages.index.vectors import vectors
+from stages.index.needs import needs, refuse_small, tell
+from stages.index.records import Columns, columns, refuse_twice, write_records
+from stages.index.vectors import dimension, vectors
 from stages.index_schema import Index
 from stages.preprocess.store import Everything, Store
 from stages.runtime import contract
@@ -54,8 +54,11 @@ def build(
     table = columns(everything.metadata, {*config.blocks, *config.show, config.id_column}, config.dataset)
     refuse_twice(table[config.id_column], config.id_column)
     refuse_lists(name, config, len(everything))
+    found = needs(config, everything, pictures.resize, table, dimension(featuriser), featuriser)
+    tell(name, found, config.memory_mb)
+    refuse_small(name, found, folder)
     made_of = fingerprint([contract(featuriser)["sha256"], pictures.fingerprint, asdict(config)])
-    about = described(name, config, table) | {"fingerprint": made_of}
+    about = described(name, config, table) | {"fingerprint": made_of, "needs": found}
     index = ConditionalIndex.build(folder, vectors(featuriser, everything, engine), table, config.blocks, about, track)
     measured = approximated(index, config) if config.mode == "approximate" else None
     if config.matches.best and config.blocks:
@@ -80,7 +83,7 @@ def approximated(index: ConditionalIndex, config: Index) -> Measured:
     return train(index, config.quality, given.lists, given.probes, given.recall, watch=track)
 
 
-def described(name: str, config: Index, table: dict[str, list[str]]) -> dict[str, Any]:
+def described(name: str, config: Index, table: Columns) -> dict[str, Any]:
     """Return what index.json says beside what the index itself does."""
     return {
         "name": name,
@@ -88,6 +91,7 @@ def described(name: str, config: Index, table: dict[str, list[str]]) -> dict[str
         "id_column": config.id_column,
         "show": config.show,
         "noun": config.noun,
-        "facets": {column: dict(sorted(Counter(table[column]).items())) for column in config.blocks},
+        "facets": {column: table.counts(column) for column in config.blocks},
         "mode": config.mode,
+        "memory_mb": config.memory_mb,
     }

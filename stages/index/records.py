@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from PIL import Image
 from stages.console import track
 from stages.errors import UserError
 from stages.index.collection import METADATA, THUMBS, offsets_of
-from stages.preprocess.store import Everything
+from stages.index.conditional.pages import HELD, Bounded, Budget
+from stages.preprocess.store import Everything, Images
 
 QUALITY = 82
 Sizes = npt.NDArray[np.int64]
@@ -45,9 +47,14 @@ def lines(metadata: pa.Table) -> Iterator[bytes]:
 
 def thumbs(everything: Everything, resize: str, longest: int) -> Iterator[bytes]:
     """Yield a small JPEG of every picture, in the shape that it had before it was made square."""
-    for number in track(range(len(everything.images)), len(everything.images), "thumbnails"):
-        image = Image.fromarray(np.asarray(everything.images[number : number + 1])[0])
-        yield jpeg(restored(image, everything.sizes[number], resize, longest))
+    images = Bounded(everything.images, Budget(HELD))
+    for number in track(range(len(images)), len(images), "thumbnails"):
+        yield thumb(images[number : number + 1][0], everything.sizes[number], resize, longest)
+
+
+def thumb(picture: Images, size: Sizes, resize: str, longest: int) -> bytes:
+    """Return a small JPEG of a picture (H x W x 3) that had a size, width and height."""
+    return jpeg(restored(Image.fromarray(picture), size, resize, longest))
 
 
 def restored(image: Image.Image, size: Sizes, resize: str, longest: int) -> Image.Image:
@@ -70,13 +77,34 @@ def jpeg(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def columns(metadata: pa.Table, needed: Iterable[str], dataset: str) -> dict[str, list[str]]:
-    """Return column → values, empty strings where there are none; refuse columns that the table lacks."""
+class Columns(Mapping[str, list[str]]):
+    """Column → values, empty strings where there are none; made when asked for, as strings take ten times a table's."""
+
+    def __init__(self, metadata: pa.Table) -> None:
+        self._metadata = metadata
+        self.nbytes: int = metadata.nbytes
+
+    def __getitem__(self, column: str) -> list[str]:
+        return [value or "" for value in self._metadata[column].to_pylist()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._metadata.column_names)
+
+    def __len__(self) -> int:
+        return len(self._metadata.column_names)
+
+    def counts(self, column: str) -> dict[str, int]:
+        """Return label → how many rows carry it, sorted."""
+        return dict(sorted(Counter(self[column]).items()))
+
+
+def columns(metadata: pa.Table, needed: Iterable[str], dataset: str) -> Columns:
+    """Return a table's columns of strings; refuse those that it lacks."""
     missing = [name for name in needed if name not in metadata.column_names]
     if missing:
         there = ", ".join(metadata.column_names)
         raise UserError(f"dataset {dataset}: no metadata column {', '.join(missing)}; there is {there}")
-    return {name: [value or "" for value in metadata[name].to_pylist()] for name in metadata.column_names}
+    return Columns(metadata)
 
 
 def refuse_twice(names: list[str], column: str) -> None:

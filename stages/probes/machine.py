@@ -8,13 +8,11 @@ import tempfile
 from pathlib import Path
 
 from stages.config import project
-from stages.machine import cores
+from stages.machine import CGROUP, MEMINFO, cores, installed, limited
 from stages.probes.finding import Finding, gigabytes
 
 MEMORY, DISK, SPARE = 8 * 2**30, 10 * 2**30, 2 * 2**30
 PORTS = {3000: "bentoml serve", 5000: "mlflow ui", 8080: "TorchServe", 8081: "TorchServe", 8082: "TorchServe"}
-CGROUP = Path("/sys/fs/cgroup")
-MEMINFO = Path("/proc/meminfo")
 NAMES = ("pypi.org", "download.pytorch.org")
 TIMEOUT = 2.0
 
@@ -56,22 +54,6 @@ def memory() -> list[Finding]:
     if size >= MEMORY:
         return [Finding("memory", found)]
     return [Finding("memory", found, "large batches and two frameworks at once are killed", "8 GB; else batch=16")]
-
-
-def installed(file: Path) -> int | None:
-    """Return the memory that Linux says there is, bytes."""
-    try:
-        return next(int(line.split()[1]) * 1024 for line in file.read_text().splitlines() if "MemTotal" in line)
-    except (OSError, StopIteration):
-        return None
-
-
-def limited(file: Path) -> int | None:
-    """Return the bytes that a control group may hold, None where nothing limits it."""
-    try:
-        return int(file.read_text())
-    except (OSError, ValueError):
-        return None
 
 
 def disks() -> list[Finding]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.beyond import MEMORY_MB, ROWS, beyond
 from benchmarks.memory import peaks
 from benchmarks.startup import nothing_to_do, stages
 from benchmarks.timing import shorter, shown, turns
@@ -48,3 +49,12 @@ def test_the_memory_of_preprocess_is_seen() -> None:
     assert 0.5 < memory.median < 2
     assert int(memory.ours.split()[0]) > 50
     assert rate.median > 1, "starting takes most of the time"
+
+
+@pytest.mark.slow
+def test_a_collection_beyond_its_memory_is_built_and_searched() -> None:
+    built, sorted_, searched, *queries = beyond(8_000, 16, 1)
+    assert "8,000 × 2048" in built.claim
+    assert all(found.median > 2 for found in (built, sorted_, searched)), "a small one needs far less than 2 GiB"
+    assert len(queries) == 5
+    assert 4 * 2048 * ROWS > MEMORY_MB << 20, "what is measured for the page is larger than what it may hold"

@@ -1,22 +1,23 @@
 """Approximate search: FAISS looks through the nearest of its lists only; filters and exact scores stay as they are."""
 
-import mmap
 from pathlib import Path
 from threading import Lock
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from stages.index.conditional.index import ConditionalIndex
+from stages.index.conditional.lists import Lists, head, library, write_lists
 from stages.index.conditional.queries import Positions, Queries, Vectors, exact
 from stages.index.conditional.ranking import Neighbours
 from stages.index.conditional.rows import Runs
+from stages.index.conditional.stored import Stored
 from stages.index.conditional.write import Watch, quietly
 
 FILE = "faiss.index"
 LEARNT = 64  # rows for each list from which FAISS learns its centre
+FEWEST = 39  # rows for a list, below which FAISS warns
 ADDED = 8192  # rows at a time
 MORE = 16  # rows beyond k whose order float64 may still change
 GPU_MOST = 2048  # neighbours that FAISS finds on a GPU
@@ -34,12 +35,11 @@ class Measured(NamedTuple):
 class ApproximateIndex(ConditionalIndex):
     """A conditional index with `faiss.index`; exact where a filter keeps so little that this is faster."""
 
-    def __init__(self, folder: Path, threads: int = 0) -> None:
-        super().__init__(folder, threads)
+    def __init__(self, folder: Path, threads: int = 0, memory_mb: int | None = None) -> None:
+        super().__init__(folder, threads, memory_mb)
         faiss = library()
-        with (folder / FILE).open("rb") as file:
-            self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._lists = faiss.read_index(str(folder / FILE), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+        self._opened = Lists(folder / FILE, self.stored.budget)
+        self._lists = self._opened.index
         if self._lists.ntotal != len(self) or self._lists.d != self.dimension:
             raise ValueError(f"{folder / FILE}: {self._lists.ntotal} x {self._lists.d}, of another index")
         self._alone = Lock()  # FAISS's GPU indexes take one search at a time
@@ -47,7 +47,7 @@ class ApproximateIndex(ConditionalIndex):
 
     def _write(self, folder: Path) -> None:
         """Write every file of the index, FAISS's too."""
-        (folder / FILE).write_bytes(self._bytes)
+        (folder / FILE).write_bytes(self._opened.bytes)
         super()._write(folder)
 
     def _search(self, queries: Vectors, k: int, kept: Runs) -> Neighbours:
@@ -72,8 +72,7 @@ class ApproximateIndex(ConditionalIndex):
             with self._alone:
                 return np.asarray(self._gpu.search(queries, k)[1])
         selector = None if kept.count == len(self) else faiss.IDSelectorBitmap(bitmap(kept, len(self)))
-        chosen = faiss.SearchParametersIVF(nprobe=probes, sel=selector)
-        return np.asarray(self._lists.search(queries, k, params=chosen)[1])
+        return self._opened.search(queries, k, probes, selector)
 
     def _best(self, queries: Vectors, found: Positions, k: int) -> Neighbours:
         """Score what was found in float64 and keep the k best, the lower id first where scores are equal."""
@@ -98,22 +97,34 @@ def train(
     """Write `faiss.index` into an exact index's folder and say what it finds of the k best others of sampled rows.
 
     0 lists are 4·√N; 0 probes are as few as reach the recall on one sample of rows, and another sample is measured.
-    FAISS holds all vectors in memory meanwhile.
+    FAISS learns the lists' centres from as many vectors as may be in memory; the others pass through it.
     """
     stored, faiss = index.stored, library()
-    lists = lists or max(1, min(int(4 * stored.count**0.5), stored.count // 39))
+    lists = lists_of(stored.count, lists)
     rng = np.random.default_rng(SEED)
     quantizer = faiss.IndexFlatIP(stored.dimension)
     whole = faiss.IndexIVFFlat(quantizer, stored.dimension, lists, faiss.METRIC_INNER_PRODUCT)
-    whole.train(stored.vectors[draw(rng, stored.count, LEARNT * lists)])
-    starts = range(0, stored.count, ADDED)
-    for start in watch(starts, len(starts), "faiss"):
-        whole.add(stored.vectors[start : start + ADDED])
+    whole.train(stored.vectors[draw(rng, stored.count, learnt(stored, lists))])
+    file = stored.folder / FILE
+    write_lists(file, whole, stored.vectors, ADDED, watch)
+    opened = Lists(file, stored.budget)
     seen, held = (Sample(index, draw(rng, stored.count, sample), k) for _ in range(2))
     tried = (1 << power for power in range(lists.bit_length()))
-    whole.nprobe = probes or next((many for many in tried if seen.recall(whole, many) >= recall), lists)
-    faiss.write_index(whole, str(stored.folder / FILE))
-    return Measured(lists, whole.nprobe, held.recall(whole, whole.nprobe))
+    whole.nprobe = probes or next((many for many in tried if seen.recall(opened, many) >= recall), lists)
+    with file.open("r+b") as head_only:
+        head_only.write(head(whole, stored.count))
+    return Measured(lists, whole.nprobe, held.recall(opened, whole.nprobe))
+
+
+def lists_of(count: int, lists: int = 0) -> int:
+    """Return how many lists so many vectors are sorted into."""
+    return lists or max(1, min(int(4 * count**0.5), count // FEWEST))
+
+
+def learnt(stored: Stored, lists: int) -> int:
+    """Return from how many vectors FAISS learns its lists: 64 for each, where memory holds so many, 39 at least."""
+    most = LEARNT * lists if stored.budget is None else stored.budget.most // (4 * stored.dimension)
+    return min(LEARNT * lists, max(most, FEWEST * lists))
 
 
 class Sample:
@@ -125,10 +136,9 @@ class Sample:
         self._ids, self._own, self._k = stored.ids, stored.ids[positions], k
         self._best = self._others(index.query(self._queries.given, k + 1).ids)
 
-    def recall(self, lists: Any, probes: int) -> float:
+    def recall(self, lists: Lists, probes: int) -> float:
         """Return the share of the k best others that a look through so many FAISS lists finds."""
-        chosen = library().SearchParametersIVF(nprobe=probes)
-        found = lists.search(self._queries.scaled, self._k + 1, params=chosen)[1]
+        found = lists.search(self._queries.scaled, self._k + 1, probes)
         pairs = zip(self._best, self._others(np.where(found >= 0, self._ids[found], -1)), strict=True)
         return sum(len(best & other) for best, other in pairs) / max(1, sum(map(len, self._best)))
 
@@ -149,13 +159,3 @@ def bitmap(kept: Runs, count: int) -> npt.NDArray[np.uint8]:
     for start, stop in zip(kept.starts.tolist(), kept.stops.tolist(), strict=True):
         bits[start:stop] = True
     return np.packbits(bits, bitorder="little")
-
-
-def library() -> ModuleType:
-    """Import FAISS when it is first needed; raise ImportError saying how to get it."""
-    try:
-        import faiss
-    except ImportError as error:
-        raise ImportError("approximate search needs FAISS: install faiss-cpu, or faiss-gpu-cu12 for a GPU") from error
-    module: ModuleType = faiss
-    return module

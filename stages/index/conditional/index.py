@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from stages.files import atomic_folder
 from stages.index.conditional.generation import consistent
+from stages.index.conditional.pages import Matrix
 from stages.index.conditional.plan import costs, plan
 from stages.index.conditional.queries import Positions, Queries, Vectors
 from stages.index.conditional.ranking import Neighbours, Ranking
@@ -17,7 +18,7 @@ from stages.index.conditional.rows import Runs
 from stages.index.conditional.scan import scan
 from stages.index.conditional.stored import Stored
 from stages.index.conditional.where import Where
-from stages.index.conditional.write import Matrix, Watch, quietly, write
+from stages.index.conditional.write import Watch, quietly, write
 from stages.machine import cores
 
 BATCH = 256  # queries in one pass over the rows
@@ -26,8 +27,8 @@ BATCH = 256  # queries in one pass over the rows
 class ConditionalIndex:
     """Vectors in blocks of equal labels, memory-mapped; safe to query from several threads."""
 
-    def __init__(self, folder: Path, threads: int = 0) -> None:
-        self.stored = Stored(folder)
+    def __init__(self, folder: Path, threads: int = 0, memory_mb: int | None = None) -> None:
+        self.stored = Stored(folder, memory_mb)
         self.columns, self.blocks = self.stored.columns, self.stored.blocks
         self.dimension = self.stored.dimension
         self.labels: Mapping[str, list[str]] = self.stored.labels
@@ -51,10 +52,14 @@ class ConditionalIndex:
         return ConditionalIndex.load(folder)
 
     @classmethod
-    def load(cls, folder: Path | str, threads: int = 0) -> "ConditionalIndex":
-        """Open an index, memory-mapped; 0 threads are one for each core. Raise FileNotFoundError or ValueError."""
+    def load(cls, folder: Path | str, threads: int = 0, memory_mb: int | None = None) -> "ConditionalIndex":
+        """Open an index, memory-mapped; 0 threads are one for each core. Raise FileNotFoundError or ValueError.
+
+        Of the vectors about `memory_mb` MiB stay in memory at once: None is what index.json says, 0 all, where they
+        take no more than half of what the machine has, else that half. Answers are the same.
+        """
         place = Path(folder)
-        return consistent(place, lambda: cls(place, threads))
+        return consistent(place, lambda: cls(place, threads, memory_mb))
 
     def save(self, folder: Path | str) -> None:
         """Copy the index to another folder, atomically."""

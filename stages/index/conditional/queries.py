@@ -5,6 +5,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from stages.index.conditional.pages import Matrix
+
 GATHERED = 32  # rows scored at a time in float64: their products stay in the cache
 
 Positions = npt.NDArray[np.int64]
@@ -26,7 +28,7 @@ class Queries:
         return len(self.given)
 
 
-def exact(vectors: Vectors, positions: Positions, queries: Vectors, numbers: Positions) -> Scores:
+def exact(vectors: Matrix, positions: Positions, queries: Vectors, numbers: Positions) -> Scores:
     """Return the inner product (float64) of each row with the query of that number, whatever is asked for beside it.
 
     Quickest where the rows of a query stand together.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stages.index.conditional.pages import Matrix
 from stages.index.conditional.queries import Positions, Queries, Scores, Vectors, exact
 
 PENDING = 1 << 18  # candidates kept before they are thinned out
@@ -43,7 +44,7 @@ class Settled(NamedTuple):
 class Ranking:
     """The k best rows so far of some queries; offer it every row once, in any order."""
 
-    def __init__(self, vectors: Vectors, ids: Positions, queries: Queries, k: int, pending: int = PENDING) -> None:
+    def __init__(self, vectors: Matrix, ids: Positions, queries: Queries, k: int, pending: int = PENDING) -> None:
         self.queries = queries
         self._vectors, self._ids, self._k = vectors, ids, k
         self._most = max(pending, 2 * k * len(queries))

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from stages.index.conditional.pages import Matrix
 from stages.index.conditional.plan import FEW, Plan
 from stages.index.conditional.portions import portions
 from stages.index.conditional.queries import Positions, Vectors
@@ -23,7 +24,7 @@ T = TypeVar("T")
 Piece = tuple[slice | Positions, slice]
 
 
-def scan(vectors: Vectors, plan: Plan, ranking: Ranking, threads: int) -> None:
+def scan(vectors: Matrix, plan: Plan, ranking: Ranking, threads: int) -> None:
     """Offer a ranking the scores of all rows of a plan."""
     row = 4 * vectors.shape[1]
     queries = ranking.queries.scaled
@@ -40,14 +41,14 @@ def scan(vectors: Vectors, plan: Plan, ranking: Ranking, threads: int) -> None:
         ranking.offer(portion.locate, scores[:, : len(queries)])
 
 
-def single(vectors: Vectors, queries: Vectors, scores: Vectors, piece: Piece) -> None:
+def single(vectors: Matrix, queries: Vectors, scores: Vectors, piece: Piece) -> None:
     """Score a piece query by query, on one core."""
     rows = vectors[piece[0]]
     for number, query in enumerate(queries):
         np.vecdot(rows, query, out=scores[piece[1], number])
 
 
-def product(vectors: Vectors, queries: Vectors, scores: Vectors, piece: Piece) -> None:
+def product(vectors: Matrix, queries: Vectors, scores: Vectors, piece: Piece) -> None:
     """Score a piece as a matrix product, on as many cores as BLAS has."""
     np.matmul(vectors[piece[0]], queries.T, out=scores[piece[1]])
 

@@ -1,6 +1,5 @@
-"""Write an index folder in one pass over the vectors, sorted into blocks of equal labels."""
+"""Write an index folder in one pass over the vectors, sorted into blocks of equal labels; memory stays flat."""
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,22 +12,13 @@ from stages.files import sha256_file, write_json
 from stages.index.conditional import labels
 from stages.index.conditional.generation import DESCRIPTION
 from stages.index.conditional.labels import Codes
+from stages.index.conditional.pages import Matrix
 from stages.index.conditional.queries import Positions
+from stages.index.conditional.scatter import scatter
 from stages.index.conditional.stored import BLOCKS, CODES, IDS, VECTORS
 
-PART = 32 << 20  # bytes of vectors in memory at a time
+PART = 64 << 20  # bytes of vectors in memory at a time
 HASHED = (IDS, CODES, BLOCKS, labels.FILE, labels.OFFSETS)
-
-
-class Matrix(Protocol):
-    """Vectors that may lie on disk: a shape, and rows by an array of positions (int64)."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Return N and D."""
-        ...
-
-    def __getitem__(self, positions: Any, /) -> npt.NDArray[np.float32]: ...
 
 
 class Watch(Protocol):
@@ -106,22 +96,24 @@ def sorted_codes(codes: Sequence[Codes], order: Positions) -> Codes:
 
 
 def write_vectors(file: Path, vectors: Matrix, order: Positions, watch: Watch) -> tuple[float, str]:
-    """Write the vectors in block order; return their largest norm, rounded up, and the file's SHA-256."""
-    digest, largest = hashlib.sha256(), 0.0
-    step = max(1, PART // (4 * vectors.shape[1]))
-    starts = range(0, len(order), step)
+    """Write the vectors in block order; return their largest norm, rounded up, and the file's SHA-256.
+
+    They are read by id and written to their places: both lie near each other, as rows of a block are ordered by id.
+    """
+    largest, row = 0.0, 4 * vectors.shape[1]
+    step = max(1, PART // row)
+    starts, places = range(0, len(order), step), np.empty_like(order)
+    places[order] = np.arange(len(order))
     with file.open("wb") as out:
         head = {"descr": "<f4", "fortran_order": False, "shape": (len(order), vectors.shape[1])}
         np.lib.format.write_array_header_1_0(out, head)
-        out.flush()
-        digest.update(file.read_bytes())
+        begin = out.tell()
         for start in watch(starts, len(starts), "index"):
-            positions = order[start : start + step]
-            rows = np.ascontiguousarray(vectors[positions], dtype="<f4")
-            largest = max(largest, longest(rows, positions))
-            out.write(rows.data)
-            digest.update(rows.data)
-    return math.nextafter(largest, math.inf), digest.hexdigest()
+            ids = np.arange(start, min(start + step, len(order)))
+            rows = np.ascontiguousarray(vectors[ids], dtype="<f4")
+            largest = max(largest, longest(rows, ids))
+            scatter(out, rows, begin + places[ids] * row)
+    return math.nextafter(largest, math.inf), sha256_file(file)
 
 
 def longest(rows: npt.NDArray[np.float32], ids: Positions) -> float:
