@@ -8,7 +8,7 @@ from pathlib import Path
 from stages.config import CODE
 
 FILES = ("MLproject", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore", ".gitignore")
-COPIED = ("bento", "conf", "stages", *FILES)
+COPIED = ("bento", "conf", "hydra_plugins", "stages", *FILES)
 OWN = ("DVC", "MLFLOW", "BESTIARY", "ORT_", "PYTHONDONTWRITEBYTECODE")  # of this process, not of those that it starts
 
 

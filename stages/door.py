@@ -17,29 +17,33 @@ from omegaconf import DictConfig, OmegaConf
 from stages.config import CONF, complaint, project, typed
 from stages.disk import told
 from stages.errors import UserError, choose, refusal
-from stages.files import write_json
+from stages.files import write_json, write_text
 from stages.job import Job, Result
 from stages.place import Place
 from stages.schema import Tree
 from stages.secrets import refuse_secrets
-from stages.sweep import RESULT, finish
+from stages.sweep import Sweep, finish
+from stages.swept import ERROR, RESULT, story
 
 GROUPS = {"dataset": "datasets", "model": "models", "index": "indexes"}
 
 Task = Callable[[Job], Result | None]
+Identity = Callable[[Job], str]
 
 
 class Door:
     """A stage's main: Hydra composes and checks the config, then the task runs."""
 
-    def __init__(self, task: Task, stage: str, picks: str | None) -> None:
-        self.task, self.stage, self.picks = task, stage, picks
+    def __init__(self, task: Task, stage: str, picks: str | None, identity: Identity | None) -> None:
+        self.task, self.stage, self.picks, self.identity = task, stage, picks, identity
 
     def __call__(self) -> None:
         """Hand over to Hydra and turn its complaints into one line."""
         os.environ["HYDRA_FULL_ERROR"] = "1"
         os.environ["BESTIARY_STAGE"] = self.stage
         register_resolver()
+        Sweep.key = self.key
+        whole = False
         try:
             refuse_secrets(sys.argv[1:], "the command line")
             check_origin(sys.argv[1:])
@@ -50,17 +54,32 @@ class Door:
         except HydraException as error:
             raise SystemExit(refusal(complaint(error))) from None
         finally:
-            finish()
+            whole = finish()
+        if not whole:
+            raise SystemExit(1)
 
     def run(self, config: DictConfig) -> float | None:
-        """Run the task once; in a sweep one job's mistake does not end the others."""
+        """Run the task once; in a sweep whatever ends one job is noted in its folder and ends no other."""
         try:
             with told(project()):
                 return keep(self.task(job(config, self.stage, self.picks)))
-        except UserError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
-            raise SystemExit(refusal(error)) from None
+        except (Exception, SystemExit) as error:
+            settings = HydraConfig.get()
+            if settings.mode == RunMode.MULTIRUN:
+                write_text(Path(settings.runtime.output_dir) / ERROR, story(error))
+                return None
+            if isinstance(error, UserError):
+                raise SystemExit(refusal(error)) from None
+            raise
+
+    def key(self, config: DictConfig) -> str | None:
+        """Name all that a job's result follows from, None for a stage that cannot say."""
+        if self.identity is None:
+            return None
+        plain = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
+        tree, origin = typed(plain), plain.get("from")
+        place = Place(Path(origin).resolve() if origin else project(), project())
+        return self.identity(Job(self.stage, tree, chosen(tree, plain, self.picks), place))
 
     def __reduce__(self) -> tuple[Callable[[str], "Door"], tuple[str]]:
         """Travel to another process by name: launchers pickle this."""
@@ -81,9 +100,12 @@ def arrive(module: str) -> Door:
     return main
 
 
-def door(stage: str, picks: str | None) -> Callable[[Task], Door]:
-    """Turn `task(job)` into a stage's main; `picks` says what it works on: "model", "dataset", "index" or none."""
-    return lambda task: Door(task, stage, picks)
+def door(stage: str, picks: str | None, identity: Identity | None = None) -> Callable[[Task], Door]:
+    """Turn `task(job)` into a stage's main; `picks` says what it works on: "model", "dataset", "index" or none.
+
+    With `identity`, which names what a job's result follows from, a sweep that is repeated runs only what is missing.
+    """
+    return lambda task: Door(task, stage, picks, identity)
 
 
 def keep(result: Result | None) -> float | None:

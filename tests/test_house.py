@@ -8,9 +8,8 @@ import yaml
 from benchmarks.timing import Ratio
 from tests.conftest import ROOT, python
 
-CODE = [
-    file for folder in ("stages", "bento", "benchmarks", "attacks") for file in sorted((ROOT / folder).rglob("*.py"))
-]
+FOLDERS = ("stages", "hydra_plugins", "bento", "benchmarks", "attacks")
+CODE = [file for folder in FOLDERS for file in sorted((ROOT / folder).rglob("*.py"))]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 
 

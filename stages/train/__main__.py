@@ -14,12 +14,13 @@ from stages.tracking import Run
 from stages.train.candidates import best_of
 from stages.train.curves import draw_curves
 from stages.train.history import HISTORY, Row, Trained, write_history
+from stages.train.identity import identity
 from stages.train.model import WEIGHTS, Description, save
 from stages.train.training import Training, checkpoints, clear, named, require_classes
 from stages.train.weights import locate
 
 
-@door("train", picks="model")
+@door("train", picks="model", identity=identity)
 def main(job: Job) -> Result:
     """Train, keep the best epoch, of candidates the best one; write weights, history and curves, record the run."""
     config, search = job.model.train, job.model.search
