@@ -20,6 +20,7 @@ from stages.errors import UserError, choose, refusal
 from stages.files import write_json
 from stages.job import Job, Result
 from stages.place import Place
+from stages.ranks import give_way, rank
 from stages.schema import Tree
 from stages.secrets import refuse_secrets
 from stages.sweep import RESULT, finish
@@ -40,6 +41,8 @@ class Door:
         os.environ["HYDRA_FULL_ERROR"] = "1"
         os.environ["BESTIARY_STAGE"] = self.stage
         register_resolver()
+        if not rank().leads:
+            stand_back()
         try:
             refuse_secrets(sys.argv[1:], "the command line")
             check_origin(sys.argv[1:])
@@ -60,6 +63,7 @@ class Door:
         except UserError as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
+            give_way()
             raise SystemExit(refusal(error)) from None
 
     def __reduce__(self) -> tuple[Callable[[str], "Door"], tuple[str]]:
@@ -67,6 +71,11 @@ class Door:
         spec = sys.modules["__main__"].__spec__
         module = spec.name if self.task.__module__ == "__main__" and spec else self.task.__module__
         return arrive, (module,)
+
+
+def stand_back() -> None:
+    """Let the first of several processes alone have a run folder: in this one Hydra makes none."""
+    sys.argv += ["hydra.run.dir=.", "hydra.output_subdir=null"]
 
 
 def register_resolver() -> None:
