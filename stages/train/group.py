@@ -39,7 +39,7 @@ def joined(config: Train) -> Iterator[None]:
 def meeting_point() -> None:
     """Tell PyTorch where to meet; srun names the machines, torchrun has done it."""
     if "MASTER_ADDR" not in os.environ:
-        from lightning_fabric.plugins.environments import SLURMEnvironment
+        from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
         known = SLURMEnvironment()
         os.environ |= {"MASTER_ADDR": known.main_address, "MASTER_PORT": str(known.main_port)}
