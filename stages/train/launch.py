@@ -52,7 +52,8 @@ def started(task: Task, job: Job, count: int) -> Result | None:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     require_one_machine(job.model.train)
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    for chatty in ("torch.distributed.elastic", "torch.multiprocessing"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as logs:
         config = LaunchConfig(
             1, 1, count, DefaultLogsSpecs(logs), uuid.uuid4().hex, rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0",
