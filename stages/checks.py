@@ -9,7 +9,7 @@ from stages.errors import UserError, choose
 from stages.index_schema import Features
 from stages.ranges import check_ranges
 from stages.registry import LAYOUT, NETWORKS, TRAINED, check_options, modules
-from stages.schema import Lightning, Model, Train, Tree
+from stages.schema import Model, Train, Tree
 from stages.space import searched, varied
 
 EVERYTHING = "bestiary"  # the service of all models and indexes
@@ -97,29 +97,6 @@ def check_freeze(train: Train) -> None:
         raise UserError(f"freeze: {rule!r} is not allowed; say none, all, or a list of globs")
 
 
-def check_devices(tree: Tree) -> None:
-    """Raise a UserError for more devices than a model can train on."""
-    for name, model in tree.models.items():
-        try:
-            check_shares(model.train)
-        except UserError as error:
-            raise UserError(f"models.{name}.train.{error}") from error
-
-
-def check_shares(train: Train) -> None:
-    """Raise a UserError for a batch that cannot be shared among the devices."""
-    count, size = train.devices, train.batch_size
-    if isinstance(train, Lightning):
-        if size < count * train.num_nodes:
-            raise UserError(
-                f"batch_size: {size} is less than devices × num_nodes = {count * train.num_nodes}; it is the images of "
-                "all devices together, one each at least"
-            )
-    elif size % count:
-        near = " or ".join(str(found) for found in (size // count * count, size // count * count + count) if found)
-        raise UserError(f"batch_size: {size} cannot be shared evenly among devices {count}; say {near}")
-
-
 def check_targets(tree: Tree) -> None:
     """Raise a UserError for a place to publish to that nothing can be written to."""
     for name, model in tree.models.items():
@@ -156,7 +133,6 @@ def check_values(where: str, key: str, values: list[Any], train: Train, plugins:
             changed = varied(train, {key: value})
             check_ranges(changed)
             check_freeze(changed)
-            check_shares(changed)
             check_options(NETWORKS[changed.framework], changed.network, plugins, "network")
         except UserError as error:
             raise UserError(f"{where}: {error}") from error
@@ -208,7 +184,6 @@ CHECKS = (
     check_batches,
     check_names,
     check_freezes,
-    check_devices,
     check_searches,
     check_targets,
     check_indexes,

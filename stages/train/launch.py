@@ -31,6 +31,7 @@ def processes(config: Train) -> int:
 def launched(task: Task, job: Job) -> Result | None:
     """Return what a task returns in the first of its processes; in the others nothing."""
     config, found = job.model.train, rank()
+    require_share(config, job.name)
     wanted = processes(config)
     if found.size == wanted:
         console.quiet = console.quiet or not found.leads
@@ -43,6 +44,16 @@ def launched(task: Task, job: Job) -> Result | None:
             f"trainer.devices={found.beside} trainer.num_nodes={found.size // found.beside}, or start {wanted}"
         )
     return started(task, job, wanted)
+
+
+def require_share(config: Train, name: str) -> None:
+    """Raise a UserError for a batch of fewer images than devices."""
+    count = processes(config) if isinstance(config, Lightning) else config.devices
+    if config.batch_size < count:
+        raise UserError(
+            f"models.{name}.train.batch_size: {config.batch_size} is less than the {count} devices that share it; "
+            f"say {count} or more, or fewer devices"
+        )
 
 
 def started(task: Task, job: Job, count: int) -> Result | None:
