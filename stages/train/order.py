@@ -69,6 +69,11 @@ class Shared:
         padding = max(0, self.least - len(own)) if self.size > 1 else 0
         return Part(np.concatenate([own, np.resize(rows, padding)]), len(rows), padding)
 
+    def filled(self) -> int:
+        """Return how many rows that weigh nothing an epoch has, on all devices together."""
+        devices = [Shared(self.order, number, self.size, self.least) for number in range(self.size)]
+        return sum(device.part(rows).padding for rows in self.order for device in devices)
+
     def __len__(self) -> int:
         return len(self.order)
 

@@ -33,6 +33,7 @@ def test_validation_is_in_order() -> None:
 def test_together_the_devices_see_every_image_once(count: int, batch_size: int, size: int, least: int) -> None:
     order = Order(count, batch_size, seed=5)
     parts = [list(Shared(order, number, size, least)) for number in range(size)]
+    assert Shared(order, 0, size, least).filled() == sum(part.padding for device in parts for part in device)
     for number, rows in enumerate(order):
         mine = [parts[device][number] for device in range(size)]
         assert np.concatenate([part.rows[: len(part.rows) - part.padding] for part in mine]).tolist() == rows.tolist()

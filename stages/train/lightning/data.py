@@ -9,6 +9,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from stages.console import console
 from stages.preprocess.store import Split
 from stages.ranks import rank
 from stages.schema import Lightning
@@ -68,11 +69,13 @@ class Data(LightningDataModule):
         *self.train, self.val = settled([*train, val], config)
         self.config, self.views = config, views
         self.where = device(config)
+        self.train_order = part(Order(len(self.train[0]), config.batch_size, config.seed), LEAST)
+        if filled := self.train_order.filled():
+            console.print(f"pictures that weigh nothing: {filled} an epoch, to give every device {LEAST} of a batch")
 
     def train_dataloader(self) -> Loader:
         """Return the training batches, shuffled anew each epoch."""
-        order = Order(len(self.train[0]), self.config.batch_size, self.config.seed)
-        return loader(Batches(self.train, part(order, LEAST), self.views), self.where)
+        return loader(Batches(self.train, self.train_order, self.views), self.where)
 
     def val_dataloader(self) -> Loader:
         """Return the validation batches, in order."""

@@ -62,6 +62,7 @@ class History(Callback):
         means = pl_module.train_sums.means("train") | pl_module.val_sums.means("val")
         row = {"epoch": trainer.current_epoch + 1, **means, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
         self.rows.append(row)
+        self.report(row)
         if trainer.is_global_zero:
             tell(row, int(trainer.max_epochs or 0), int(pl_module.train_sums.count), self.began)
 
