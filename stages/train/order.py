@@ -71,6 +71,8 @@ class Shared:
 
     def filled(self) -> int:
         """Return how many rows that weigh nothing an epoch has, on all devices together."""
+        if self.size == 1:
+            return 0
         devices = [Shared(self.order, number, self.size, self.least) for number in range(self.size)]
         return sum(device.part(rows).padding for rows in self.order for device in devices)
 
