@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from stages.console import console
 from stages.files import write_json
 from stages.preprocess.store import Split, Store
 from stages.ranks import rank
@@ -69,6 +70,7 @@ def results(store: Store, scratch: Path) -> dict[str, Any]:
 
 def main(store: Path, out: Path) -> None:
     """Train, in the group of all processes."""
+    console.quiet = not rank().leads
     with joined(PLAIN):
         found = results(Store(store), out / "scratch")
     write_json(out / f"{rank().number}.json", found)
