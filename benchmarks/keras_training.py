@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,9 @@ def epochs(data: Split, folder: Path) -> tuple[Callable[[], Any], Callable[[], A
     from stages.train.keras.fit import compile_network
     from stages.train.model import build
 
-    config = typed(compose()).models["xception"].train
-    assert isinstance(config, Keras)
+    train = typed(compose()).models["xception"].train
+    assert isinstance(train, Keras)
+    config = replace(train, batch_size=BATCH, seed=0)
     network = build("keras", config.network, 2, SIZE, [])
     compile_network(network, config, steps=1)
     images, labels = np.array(data.images), data.labels[:, None]
@@ -60,7 +62,7 @@ def epochs(data: Split, folder: Path) -> tuple[Callable[[], Any], Callable[[], A
         folder / "images", image_size=(SIZE, SIZE), batch_size=BATCH, label_mode="binary", verbose=False
     ).prefetch(2)
     return (
-        lambda: network.fit(epoch_of(data, BATCH, seed=0, epoch=0), shuffle=False, verbose=0),
+        lambda: network.fit(epoch_of(data, config, epoch=0), shuffle=False, verbose=0),
         lambda: network.fit(images, labels, batch_size=BATCH, shuffle=False, verbose=0),
         lambda: network.fit(files, verbose=0),
     )

@@ -21,7 +21,7 @@ from stages.train.lightning.fit import make_module, quieten
 from stages.train.lightning.model import Input
 from stages.train.lightning.module import make_optimizer
 from stages.train.model import build
-from stages.train.order import Order
+from stages.train.order import Order, Shared
 
 IMAGES, SIZE, BATCH = 512, 64, 32
 
@@ -60,7 +60,7 @@ def step() -> Ratio:
         module = make_module(build("lightning", config.network, 2, SIZE, []), config)
         options = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False}
         trainer = pl.Trainer(max_epochs=1, accelerator="cpu", callbacks=[RichProgressBar(), clock], **options)  # type: ignore[arg-type]
-        trainer.fit(module, loader(Batches([data], Order(len(data), BATCH, seed=0))))
+        trainer.fit(module, loader(Batches([data], Shared(Order(len(data), BATCH, seed=0)))))
         return clock.seconds
 
     def bare() -> float:

@@ -20,6 +20,7 @@ from stages.errors import UserError, choose, refusal
 from stages.files import write_json, write_text
 from stages.job import Job, Result
 from stages.place import Place
+from stages.ranks import give_way, rank
 from stages.schema import Tree
 from stages.secrets import refuse_secrets
 from stages.sweep import Sweep, finish
@@ -44,6 +45,8 @@ class Door:
         register_resolver()
         Sweep.key = self.key
         whole = False
+        if not rank().leads:
+            stand_back()
         try:
             refuse_secrets(sys.argv[1:], "the command line")
             check_origin(sys.argv[1:])
@@ -69,6 +72,7 @@ class Door:
                 write_text(Path(settings.runtime.output_dir) / ERROR, story(error))
                 return None
             if isinstance(error, UserError):
+                give_way()
                 raise SystemExit(refusal(error)) from None
             raise
 
@@ -86,6 +90,11 @@ class Door:
         spec = sys.modules["__main__"].__spec__
         module = spec.name if self.task.__module__ == "__main__" and spec else self.task.__module__
         return arrive, (module,)
+
+
+def stand_back() -> None:
+    """Let the first of several processes alone have a run folder: in this one Hydra makes none."""
+    sys.argv += ["hydra.run.dir=.", "hydra.output_subdir=null"]
 
 
 def register_resolver() -> None:

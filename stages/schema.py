@@ -73,15 +73,16 @@ class Hardware:
     precision: str = key(choices=("auto", "32-true", "bf16-mixed", "16-mixed"))
     deterministic: bool = MISSING
     threads: int = key(least=0)
+    devices: int = key(least=1)
 
 
 @dataclass
 class LightningHardware:
     """What only Lightning knows."""
 
-    devices: int = key(least=1, most=1)
-    num_nodes: int = key(least=1, most=1)
+    num_nodes: int = key(least=1)
     strategy: str = key(choices=("auto", "ddp", "fsdp"))
+    sync_batchnorm: bool = MISSING
     channels_last: str = key(choices=("auto", "always", "never"))
     compile: str = key(choices=("auto", "always", "never"))
     on_device: str = key(choices=("auto", "always", "never"))
@@ -138,6 +139,8 @@ class Train(Hardware):
     epochs: int = key(least=1)
     batch_size: int = key(least=1)
     lr: float = key(above=0)
+    lr_rule: str = key(choices=("none", "linear", "sqrt"))
+    lr_batch: int = key(least=1)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: str = key(choices=("constant", "cosine", "onecycle"))
     warmup: float = key(least=0, most=0.9)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from stages.console import console
@@ -15,6 +16,8 @@ from stages.train.history import Row
 from stages.train.search import Candidate, candidates, record, winner
 from stages.train.training import Training, checkpoints, clear, undisturbed
 
+WORDS = "searching {} in the same space"
+
 Best = tuple[Training, Run, dict[str, Any]]
 
 
@@ -22,12 +25,9 @@ Best = tuple[Training, Run, dict[str, Any]]
 def best_of(job: Job, store: Store) -> Iterator[Best]:
     """Train every candidate, then yield the best one's training, its run, and the search's record."""
     search = job.model.search
-    tried = candidates(search, job.model.train)
-    named = [Training(job, candidate.config, store, checkpoints()).key for candidate in tried]
-    scratch = checkpoints() / fingerprint([search.select, *named])
-    trainings = [Training(job, candidate.config, store, scratch) for candidate in tried]
+    tried, trainings, scratch = entered(job, store)
     params = flat(asdict(search), f"models.{job.name}.search")
-    with undisturbed(scratch, f"searching {job.name} in the same space"):
+    with undisturbed(scratch, WORDS.format(job.name)):
         with tracked(job, scratch, {"data": store.fingerprint, "search": search.strategy}, params) as parent:
             rows: list[Row] = []
             for number, candidate in enumerate(tried):
@@ -40,6 +40,22 @@ def best_of(job: Job, store: Store) -> Iterator[Best]:
             with trainings[best].tracked(tried[best].name, parent.id) as run:
                 yield trainings[best], run, record(search, tried, rows)
         clear(scratch)
+
+
+def entered(job: Job, store: Store) -> tuple[list[Candidate], list[Training], Path]:
+    """Return a search's candidates, their trainings, and where these leave their checkpoints."""
+    tried = candidates(job.model.search, job.model.train)
+    named = [Training(job, candidate.config, store, checkpoints()).key for candidate in tried]
+    scratch = checkpoints() / fingerprint([job.model.search.select, *named])
+    return tried, [Training(job, candidate.config, store, scratch) for candidate in tried], scratch
+
+
+def follow(job: Job, store: Store) -> None:
+    """Take part in the trainings of candidates that the first of several processes leads."""
+    _, trainings, scratch = entered(job, store)
+    with undisturbed(scratch, WORDS.format(job.name)):
+        for training in [training for training in trainings if training.finished() is None]:
+            training.follow()
 
 
 def row_of(training: Training, candidate: Candidate, parent: Run) -> Row:

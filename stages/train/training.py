@@ -1,6 +1,5 @@
 """One training of a model: its values, its data, its checkpoints, its run in MLflow."""
 
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,15 +16,16 @@ from stages.files import fingerprint, read_json, sha256_file, write_json
 from stages.job import Job
 from stages.lock import alone
 from stages.preprocess.store import Store
+from stages.ranks import rank
 from stages.registry import NETWORKS, module_of, source
 from stages.schema import Train
 from stages.tracking import Run, flat, tracked
 from stages.train.framework import Framework, framework
+from stages.train.group import follow_first
 from stages.train.history import Row, Trained
 from stages.train.weights import locate
 
 DONE = "done.json"
-RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "NODE_RANK")  # which of several processes this is
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,10 @@ class Training:
         run.metrics({"train_seconds": time.monotonic() - start} | named(trained))
         return trained
 
+    def follow(self) -> None:
+        """Take part in a training that the first of several processes leads: it reports, records and writes."""
+        self.framework.train(self.prepare(), self.config, self.store, self.scratch, lambda _: None)
+
     def restore(self) -> Trained:
         """Return what a finished training found, from its checkpoints."""
         return self.framework.train(self.prepare(), self.config, self.store, self.scratch, lambda _: None)
@@ -118,7 +122,8 @@ def checkpoints() -> Path:
 def undisturbed(scratch: Path, doing: str) -> Iterator[None]:
     """Hold a folder of checkpoints; of a training's several processes the first does so for all."""
     require_writable(scratch)
-    with nullcontext() if any(os.environ.get(name, "0") != "0" for name in RANKS) else alone(scratch, doing):
+    with alone(scratch, doing) if rank().leads else nullcontext():
+        follow_first(f"turn for {scratch.name}")
         yield
 
 

@@ -3,7 +3,8 @@ from threading import Thread
 
 import pytest
 
-from stages.train.training import RANKS, undisturbed
+from stages.ranks import Rank
+from stages.train.training import undisturbed
 
 
 def others_wait(scratch: Path) -> bool:
@@ -24,16 +25,16 @@ def others_wait(scratch: Path) -> bool:
     return waited
 
 
-def test_equal_trainings_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in RANKS:
-        monkeypatch.delenv(name, raising=False)
+def test_equal_trainings_take_turns(tmp_path: Path) -> None:
     assert others_wait(tmp_path / "key")
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", RANKS)
-def test_the_processes_of_one_training_do_not_wait_for_one_another(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_of_one_trainings_processes_the_first_takes_the_turn_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(name, "1")
+    passed: list[str] = []
+    monkeypatch.setattr("stages.train.training.follow_first", passed.append)
+    monkeypatch.setattr("stages.train.training.rank", lambda: Rank(1, 2))
     assert not others_wait(tmp_path / "key")
+    assert passed == ["turn for key", "turn for key"]

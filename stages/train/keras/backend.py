@@ -4,7 +4,8 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from stages.errors import UserError
 from stages.machine import cores
@@ -42,6 +43,48 @@ def set_threads(name: str, threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def scope(name: str, devices: int, cpu: bool) -> AbstractContextManager[Any]:
+    """Return the context in which a network is built for several devices: each has it whole and a part of every batch.
+
+    Without a GPU they are parts of the CPU.
+    """
+    if devices == 1:
+        return nullcontext()
+    require_tensorflow(name, devices)
+    import tensorflow
+
+    kind = "CPU" if cpu or not gpu(name) else "GPU"
+    if kind == "CPU":
+        divide(devices)
+    names = [device.name for device in tensorflow.config.list_logical_devices(kind)]
+    if len(names) < devices:
+        raise UserError(f"devices {devices}: tensorflow sees {len(names)}; say trainer.devices={len(names)} or less")
+    found: AbstractContextManager[Any] = tensorflow.distribute.MirroredStrategy(names[:devices]).scope()
+    return found
+
+
+def require_tensorflow(name: str, devices: int) -> None:
+    """Raise a UserError for a backend with which Keras trains on one device here."""
+    if name != "tensorflow":
+        raise UserError(
+            f"devices {devices}: of Keras' backends only tensorflow trains on several; say trainer.devices=1"
+        )
+
+
+def divide(devices: int) -> None:
+    """Have TensorFlow take the CPU for so many devices; it does so only before its first operation."""
+    import tensorflow
+
+    known = tensorflow.config
+    (cpu,) = known.list_physical_devices("CPU")
+    if len(known.get_logical_device_configuration(cpu) or [cpu]) >= devices:
+        return
+    try:
+        known.set_logical_device_configuration(cpu, [known.LogicalDeviceConfiguration()] * devices)
+    except RuntimeError as error:
+        raise UserError(f"devices {devices}: this process computes with another number already; {APART}") from error
 
 
 def make_deterministic(name: str) -> None:

@@ -21,7 +21,7 @@ from stages.schema import Keras
 from stages.train.freeze import frozen
 from stages.train.history import Report, Row, Trained, best, exhausted, tell
 from stages.train.keras import backend
-from stages.train.keras.data import Batches, epoch_of
+from stages.train.keras.data import Batches, epoch_of, validation_of
 from stages.train.keras.weights import initialise
 from stages.train.model import build
 from stages.train.order import Order
@@ -40,7 +40,8 @@ def prepare(config: Keras, store: Store, plugins: list[str]) -> keras.Model:
     if config.deterministic and backend.gpu(config.backend):
         backend.make_deterministic(config.backend)
     keras.config.set_dtype_policy(PRECISIONS[precision(config)])
-    with device(config):
+    several = backend.scope(config.backend, config.devices, config.accelerator == "cpu")
+    with several, device(config):
         network = build(config.framework, config.network, len(store.labels), store.size, plugins)
         keras.config.set_dtype_policy("float32")
         module = load(NETWORKS[config.framework], str(config.network["name"]), plugins)
@@ -77,8 +78,12 @@ def precision(config: Keras) -> str:
 
 
 def device(config: Keras) -> Any:
-    """Return the context that training runs in: the CPU where the config says so, else what the backend prefers."""
-    return keras.device("cpu:0") if config.accelerator == "cpu" else nullcontext()
+    """Return the context that training runs in: the CPU where the config says so, else what the backend prefers.
+
+    Several devices are named when the network is built.
+    """
+    alone = config.accelerator == "cpu" and config.devices == 1
+    return keras.device("cpu:0") if alone else nullcontext()
 
 
 def compile_network(network: keras.Model, config: Keras, steps: int) -> None:
@@ -93,7 +98,7 @@ def compile_network(network: keras.Model, config: Keras, steps: int) -> None:
     network.compile(
         optimizer=make_optimizer(config, steps),
         loss="binary_crossentropy" if binary else "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        **{"metrics" if config.devices == 1 else "weighted_metrics": ["accuracy"]},
         jit_compile=config.jit,
     )
     network.optimizer.build(network.trainable_variables)
@@ -136,11 +141,11 @@ def train(network: keras.Model, config: Keras, store: Store, scratch: Path, repo
     scratch.mkdir(parents=True, exist_ok=True)
     last, kept = scratch / "last.safetensors", scratch / "best.safetensors"
     rows = resume(network, last)
-    validation = Batches(val_split, Order(len(val_split), config.batch_size))
+    validation = validation_of(val_split, config)
     with device(config):
         while not exhausted(rows, config):
             began = time.monotonic()
-            batches = epoch_of(train_split, config.batch_size, config.seed, len(rows))
+            batches = epoch_of(train_split, config, len(rows))
             rows.append(fit_epoch(network, config, batches, validation, len(rows)))
             if best(rows, config) is rows[-1]:
                 keep(kept, network, rows)

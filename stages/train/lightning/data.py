@@ -9,23 +9,31 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from stages.console import console
 from stages.preprocess.store import Split
+from stages.ranks import rank
 from stages.schema import Lightning
 from stages.train.lightning.ahead import Ahead
 from stages.train.lightning.augment import Views
 from stages.train.lightning.hardware import device
 from stages.train.lightning.resident import Resident, settled
-from stages.train.order import Indices, Order
+from stages.train.order import Order, Part, Shared
 
 CPU = torch.device("cpu")
+IGNORED = -100  # the label that PyTorch's cross-entropy leaves out
+LEAST = 2  # images of a part to train on: batch normalisation cannot do so on one
 
 
 class Batch(NamedTuple):
-    """Images (uint8, N x H x W x 3) or features (float32, N x …), labels (int64, N), draws (N x WIDTH, or N x 0)."""
+    """Images (uint8, N x H x W x 3) or features (float32, N x …), labels (int64, N), draws (N x WIDTH, or N x 0).
+
+    `whole` (int64) is how many images the batch has on all devices; those with the label IGNORED are none of them.
+    """
 
     images: Tensor
     labels: Tensor
     draws: Tensor
+    whole: Tensor
 
 
 Loader = DataLoader[Batch] | Ahead
@@ -34,16 +42,20 @@ Loader = DataLoader[Batch] | Ahead
 class Batches(Dataset[Batch]):
     """Whole batches by their row numbers: one copy out of the memory map or on the device, no work for each image."""
 
-    def __init__(self, variants: Sequence[Split], order: Order, views: Views | None = None) -> None:
+    def __init__(self, variants: Sequence[Split], order: Shared, views: Views | None = None) -> None:
         self.variants, self.order, self.views = variants, order, views
 
-    def __getitem__(self, rows: Indices) -> Batch:
-        """Return a batch of the variant that the epoch sees."""
-        split = self.variants[self.order.epoch % len(self.variants)]
+    def __getitem__(self, part: Part) -> Batch:
+        """Return a part of a batch of the variant that the epoch sees."""
+        rows, epoch = part.rows, self.order.order.epoch
+        split = self.variants[epoch % len(self.variants)]
         draws = np.empty((len(rows), 0), np.float32)
         if self.views is not None:
-            draws = self.views.draws([split.paths[row] for row in rows], self.views.of(self.order.epoch))
-        return Batch(*map(torch.as_tensor, (split.images[rows], split.labels[rows], draws)))
+            draws = self.views.draws([split.paths[row] for row in rows], self.views.of(epoch))
+        images, labels, whole = split.images[rows], split.labels[rows], np.int64(part.whole)
+        batch = Batch(*map(torch.as_tensor, (images, labels, draws, whole)))
+        batch.labels[len(rows) - part.padding :] = IGNORED
+        return batch
 
 
 class Data(LightningDataModule):
@@ -57,15 +69,24 @@ class Data(LightningDataModule):
         *self.train, self.val = settled([*train, val], config)
         self.config, self.views = config, views
         self.where = device(config)
+        self.train_order = part(Order(len(self.train[0]), config.batch_size, config.seed), LEAST)
+        if filled := self.train_order.filled():
+            console.print(f"pictures that weigh nothing: {filled} an epoch, to give every device {LEAST} of a batch")
 
     def train_dataloader(self) -> Loader:
         """Return the training batches, shuffled anew each epoch."""
-        order = Order(len(self.train[0]), self.config.batch_size, self.config.seed)
-        return loader(Batches(self.train, order, self.views), self.where)
+        return loader(Batches(self.train, self.train_order, self.views), self.where)
 
     def val_dataloader(self) -> Loader:
         """Return the validation batches, in order."""
-        return loader(Batches([self.val], Order(len(self.val), self.config.batch_size)), self.where)
+        order = Order(len(self.val), self.config.batch_size)
+        return loader(Batches([self.val], part(order)), self.where)
+
+
+def part(order: Order, least: int = 1) -> Shared:
+    """Return this process's part of an order."""
+    found = rank()
+    return Shared(order, found.number, found.size, least)
 
 
 def loader(batches: Batches, where: torch.device = CPU) -> Loader:

@@ -3,6 +3,7 @@
 import logging
 import time
 import warnings
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,18 +16,28 @@ from torch import nn
 
 from stages.console import console
 from stages.errors import first_line
-from stages.machine import cores
 from stages.preprocess.store import Store
+from stages.ranks import rank
 from stages.registry import NETWORKS, load
 from stages.schema import Lightning
-from stages.train.history import Report, Row, Trained, exhausted, tell
+from stages.train.group import first, require_shared
+from stages.train.history import Report, Row, Trained, best, exhausted, tell
 from stages.train.lightning.augment import Views, active
 from stages.train.lightning.bar import Bar
 from stages.train.lightning.checkpoint import Beside
 from stages.train.lightning.data import Data
 from stages.train.lightning.features import Backbone, shared, training_features
 from stages.train.lightning.frozen import freeze, head_of
-from stages.train.lightning.hardware import channels_last, compiles, device, precision, settle
+from stages.train.lightning.hardware import (
+    channels_last,
+    compiles,
+    device,
+    precision,
+    require_devices,
+    set_threads,
+    settle,
+    strategy,
+)
 from stages.train.lightning.module import LitClassifier, LitHead
 from stages.train.lightning.pooling import repeatable
 from stages.train.lightning.weights import initialise
@@ -52,7 +63,8 @@ class History(Callback):
         row = {"epoch": trainer.current_epoch + 1, **means, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
         self.rows.append(row)
         self.report(row)
-        tell(row, int(trainer.max_epochs or 0), pl_module.train_sums.count, self.began)
+        if trainer.is_global_zero:
+            tell(row, int(trainer.max_epochs or 0), int(pl_module.train_sums.count), self.began)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the checkpoint keeps."""
@@ -79,8 +91,9 @@ class Prepared:
 def prepare(config: Lightning, store: Store, plugins: list[str]) -> Prepared:
     """Return the network as training begins with it; what is wrong with network or weights shows here."""
     quieten()
+    require_devices(config)
     settle(config)
-    torch.set_num_threads(config.threads or cores())
+    set_threads(config)
     pl.seed_everything(config.seed, verbose=False)
     network: nn.Module = build(config.framework, config.network, len(store.labels), store.size, plugins)
     module = load(NETWORKS[config.framework], str(config.network["name"]), plugins)
@@ -93,21 +106,30 @@ def prepare(config: Lightning, store: Store, plugins: list[str]) -> Prepared:
 
 
 def train(prepared: Prepared, config: Lightning, store: Store, scratch: Path, report: Report) -> Trained:
-    """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
+    """Train a network; `scratch` holds the checkpoints from which a killed run goes on.
+
+    Of several processes the first alone returns the best epoch's weights: it may remove the checkpoints meanwhile.
+    """
     history = History(report)
     last = scratch / "last.ckpt"
     history.rows = rows_so_far(last, scratch / "best.ckpt")
     backbone = shared(prepared.network, prepared.module, config, store)
     part = backbone.head if backbone else prepared.network
     if not exhausted(history.rows, config):
+        require_shared(len(history.rows), scratch)
         trainer = make_trainer(config, scratch, history)
-        module, data = work(prepared, backbone, config, store)
+        with first(f"features for {scratch.name}"):
+            module, data = work(prepared, backbone, config, store)
+        if strategy(config) == "fsdp":
+            module = deepcopy(module)  # its parameters become shards; those of the network stay whole
         ckpt_path = str(last) if last.exists() else None
         trainer.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
-    best = restore_best(part, scratch / "best.ckpt")
-    return Trained(prepared.network.cpu().eval(), history.rows, history.rows[best])
+    if not rank().leads:
+        return Trained(prepared.network, history.rows, best(history.rows, config))
+    kept = restore_best(part, scratch / "best.ckpt")
+    return Trained(prepared.network.cpu().eval(), history.rows, history.rows[kept])
 
 
 def work(prepared: Prepared, backbone: Backbone | None, config: Lightning, store: Store) -> tuple[LitClassifier, Data]:
@@ -121,9 +143,9 @@ def work(prepared: Prepared, backbone: Backbone | None, config: Lightning, store
     return make_module(prepared.network, config, prepared.head, compiles(config, steps)), data
 
 
-def rows_so_far(last: Path, best: Path) -> list[Row]:
+def rows_so_far(last: Path, kept: Path) -> list[Row]:
     """Return the history in a killed run's checkpoint; one that cannot be read is removed, and training begins anew."""
-    if not best.exists():
+    if not kept.exists():
         last.unlink(missing_ok=True)
     if not last.exists():
         return []
@@ -131,7 +153,7 @@ def rows_so_far(last: Path, best: Path) -> list[Row]:
         rows: list[Row] = torch.load(last, "cpu", weights_only=True)["callbacks"]["History"]["rows"]
     except Exception as error:  # torch raises many kinds on a torn file
         console.print(f"{last}: cannot be read ({first_line(error)}); starting anew", markup=False)
-        last.unlink()
+        last.unlink(missing_ok=True)
         return []
     return rows
 
@@ -144,6 +166,7 @@ def quieten() -> None:
         ".*Checkpoint directory .* exists.*",
         ".*LeafSpec.*",
         ".*in eval mode.*",
+        ".*sync_dist=True.*",
     ):
         warnings.filterwarnings("ignore", advice)
 
@@ -165,7 +188,9 @@ def make_trainer(config: Lightning, scratch: Path, history: History) -> pl.Train
         accelerator=config.accelerator,
         devices=config.devices,
         num_nodes=config.num_nodes,
-        strategy=config.strategy,
+        strategy=strategy(config),
+        sync_batchnorm=config.sync_batchnorm and rank().size > 1,
+        use_distributed_sampler=False,  # each process takes its own part
         precision=precision(config),
         max_epochs=config.epochs,
         accumulate_grad_batches=config.accumulate,

@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 
+from stages.errors import UserError
+from stages.machine import cores
+from stages.ranks import rank
 from stages.schema import Lightning
 
 MIXED = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -37,9 +40,12 @@ def compute(config: Lightning) -> Compute:
 
 
 def device(config: Lightning) -> torch.device:
-    """Return the device."""
+    """Return this process's device."""
     on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
-    return torch.device("cuda" if on_gpu else "cpu")
+    if not on_gpu:
+        return torch.device("cpu")
+    found = rank()
+    return torch.device("cuda", found.local) if found.size > 1 else torch.device("cuda")
 
 
 def modern(config: Lightning) -> bool:
@@ -77,3 +83,34 @@ def settle(config: Lightning) -> None:
     torch.backends.cudnn.benchmark = not config.deterministic
     if config.precision == "auto":
         torch.set_float32_matmul_precision("high")
+
+
+def strategy(config: Lightning) -> str:
+    """Return how the gradients of several processes come together; one needs none."""
+    if rank().size == 1:
+        return "auto"
+    return "ddp" if config.strategy == "auto" else config.strategy
+
+
+def set_threads(config: Lightning) -> None:
+    """Bound the CPU threads; the processes of one machine share its cores."""
+    beside = rank().beside
+    threads = config.threads or max(1, cores() // beside)
+    torch.set_num_threads(threads)
+    if beside > 1:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # Lightning sets a number of its own where there is none
+
+
+def require_devices(config: Lightning) -> None:
+    """Raise a UserError for devices, or a way to use several, that this machine does not have."""
+    gpus = torch.cuda.device_count() if device(config).type == "cuda" else 0
+    if rank().size == 1:
+        return
+    if 0 < gpus < config.devices:
+        raise UserError(f"devices {config.devices}: this machine has {gpus}; say trainer.devices={gpus} or less")
+    if config.strategy == "fsdp" and not gpus:
+        raise UserError("strategy fsdp: it shards over GPUs, and there is none here; say trainer.strategy=ddp")
+    if config.strategy == "fsdp" and config.ema:
+        raise UserError(f"strategy fsdp: it does not go with ema {config.ema:g}; say trainer.strategy=ddp or ema=0")
+    if config.sync_batchnorm and not gpus:
+        raise UserError("sync_batchnorm: PyTorch has it for GPUs only; say trainer.sync_batchnorm=false")

@@ -3,17 +3,20 @@
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 import torch.nn.functional as functional
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from stages.ranks import rank
 from stages.schema import Lightning
 from stages.train.lightning.augment import change
-from stages.train.lightning.data import Batch
+from stages.train.lightning.data import IGNORED, Batch
 from stages.train.lightning.frozen import trains_alone
 from stages.train.lightning.model import Input
-from stages.train.schedule import factor
+from stages.train.order import share
+from stages.train.schedule import factor, rate
 
 
 class Sums:
@@ -22,7 +25,7 @@ class Sums:
     def __init__(self) -> None:
         self.loss: Tensor | float = 0.0
         self.correct: Tensor | int = 0
-        self.count = 0
+        self.count: Tensor | int = 0
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a batch's mean loss and its hits."""
@@ -31,9 +34,27 @@ class Sums:
         self.correct = self.correct + (logits.argmax(1) == labels).sum()
         self.count += len(labels)
 
+    def add_part(self, total: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Add the summed loss and the hits of a part of a batch, in which some images may weigh nothing."""
+        self.loss = self.loss + total.detach().double()
+        self.correct = self.correct + (logits.argmax(1) == labels).sum()
+        self.count = self.count + (labels != IGNORED).sum()
+
+    def gathered(self, where: torch.device) -> "Sums":
+        """Return the sums over all processes: exact counts, losses in double precision."""
+        if rank().size == 1:
+            return self
+        total = torch.tensor(
+            [float(self.loss), float(self.correct), float(self.count)], dtype=torch.float64, device=where
+        )
+        distributed.all_reduce(total)
+        whole = Sums()
+        whole.loss, whole.correct, whole.count = float(total[0]), int(total[1]), int(total[2])
+        return whole
+
     def means(self, prefix: str) -> dict[str, float]:
         """Return `<prefix>_loss` and `<prefix>_accuracy`."""
-        count = max(self.count, 1)
+        count = max(int(self.count), 1)
         return {f"{prefix}_loss": float(self.loss) / count, f"{prefix}_accuracy": float(self.correct) / count}
 
 
@@ -47,6 +68,7 @@ class LitClassifier(pl.LightningModule):
         self.config = config
         self.input = Input(config.normalize.mean, config.normalize.std)
         self.train_sums, self.val_sums = Sums(), Sums()
+        self.rank = rank()
         self.train()  # Lightning takes each module's mode as it finds it
 
     def forward(self, pixels: Tensor, draws: Tensor | None = None) -> Tensor:
@@ -55,9 +77,15 @@ class LitClassifier(pl.LightningModule):
         # Raw pixels are channels-last already; turned round they cost a quarter of a step on a CPU.
         given = images.contiguous() if self.config.channels_last == "never" else images
         # What is compiled is for one size of batch: an epoch's last batch is not worth compiling again.
-        answer = self.network if len(given) == self.config.batch_size else self.network.forward
+        answer = self.network if len(given) == self.usual else self.network.forward
         logits: Tensor = answer(given)
         return logits
+
+    @property
+    def usual(self) -> int:
+        """How many images this process gets of a full batch."""
+        whole, found = self.config.batch_size, self.rank
+        return share(whole, found.size, found.number + 1) - share(whole, found.size, found.number)
 
     def train(self, mode: bool = True) -> "LitClassifier":
         """Leave in eval mode what is frozen: its statistics and dropout must not change what the rest learns from."""
@@ -71,15 +99,20 @@ class LitClassifier(pl.LightningModule):
         return self
 
     def step(self, batch: Batch, sums: Sums) -> Tensor:
-        """Return a batch's mean loss and count it."""
+        """Return a batch's mean loss and count it; the mean over the processes is that of the whole batch."""
         logits = self(batch.images, batch.draws)
-        loss = functional.cross_entropy(logits, batch.labels)
-        sums.add(loss, logits, batch.labels)
-        return loss
+        if self.rank.size == 1:
+            loss = functional.cross_entropy(logits, batch.labels)
+            sums.add(loss, logits, batch.labels)
+            return loss
+        total = functional.cross_entropy(logits, batch.labels, ignore_index=IGNORED, reduction="sum")
+        sums.add_part(total, logits, batch.labels)
+        return total * self.rank.size / batch.whole
 
     def on_train_epoch_start(self) -> None:
-        """Reseed by (seed, epoch): dropout is then the same in a resumed run."""
-        pl.seed_everything((self.config.seed * 100_003 + self.current_epoch) % 2**32, verbose=False)
+        """Reseed by (seed, epoch, rank): dropout is then the same in a resumed run."""
+        drawn = self.config.seed * 100_003 + self.current_epoch + self.rank.number * 1_000_000_007
+        pl.seed_everything(drawn % 2**32, verbose=False)
         self.train_sums = Sums()
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
@@ -98,6 +131,7 @@ class LitClassifier(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Hand the exact means to the callbacks that monitor them."""
+        self.train_sums, self.val_sums = (sums.gathered(self.device) for sums in (self.train_sums, self.val_sums))
         self.log_dict(self.val_sums.means("val"), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
@@ -121,10 +155,10 @@ def make_optimizer(network: nn.Module, config: Lightning) -> Optimizer:
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     options = config.optimizer
     if options.name == "sgd":
-        return SGD(parameters, lr=config.lr, momentum=options.momentum, weight_decay=options.weight_decay)
+        return SGD(parameters, lr=rate(config), momentum=options.momentum, weight_decay=options.weight_decay)
     kind = AdamW if options.name == "adamw" else Adam
     betas = (options.betas[0], options.betas[1])
-    return kind(parameters, lr=config.lr, betas=betas, weight_decay=options.weight_decay)
+    return kind(parameters, lr=rate(config), betas=betas, weight_decay=options.weight_decay)
 
 
 def make_schedule(optimizer: Optimizer, config: Lightning, steps: int) -> LambdaLR:

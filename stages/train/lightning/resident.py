@@ -43,9 +43,10 @@ def wanted(needed: int, config: Lightning) -> bool:
     """Return whether so many bytes are to lie on the device; raise a UserError where they must and cannot."""
     if config.on_device == "never":
         return False
-    if device(config).type != "cuda":
+    where = device(config)
+    if where.type != "cuda":
         return config.on_device == "always"
-    free, _ = torch.cuda.mem_get_info()
+    free, _ = torch.cuda.mem_get_info(where)
     if config.on_device == "always" and needed > free:
         raise UserError(
             f"on_device: always, but the pictures take {needed / 2**30:.1f} GB and the GPU has {free / 2**30:.1f} GB "

@@ -10,7 +10,7 @@ import torch
 from stages.preprocess.store import Split
 from stages.train.lightning.ahead import Ahead
 from stages.train.lightning.data import Batches, loader
-from stages.train.order import Order
+from stages.train.order import Order, Shared
 
 
 class Stream:
@@ -42,7 +42,7 @@ def current(monkeypatch: pytest.MonkeyPatch) -> Stream:
 
 def batches(count: int) -> Batches:
     images = np.random.default_rng(0).integers(0, 256, (count, 2, 2, 3), dtype=np.uint8)
-    return Batches([Split(images, np.arange(count), [""] * count)], Order(count, 4, seed=1))
+    return Batches([Split(images, np.arange(count), [""] * count)], Shared(Order(count, 4, seed=1)))
 
 
 @pytest.mark.parametrize("count", [1, 4, 23])

@@ -14,7 +14,7 @@ from stages.preprocess.store import Store
 from stages.schema import Lightning
 from stages.train.lightning.augment import Views
 from stages.train.lightning.data import Batches, Data, loader
-from stages.train.order import Order
+from stages.train.order import Order, Part, Shared
 from tests.conftest import SMALL, tree
 
 CONFIG = tree().models["base_cnn"].train
@@ -23,7 +23,7 @@ assert isinstance(CONFIG, Lightning)
 
 def test_batches_are_the_rows_of_the_store(prepared: Path) -> None:
     split = Store(prepared).split("val")
-    batches = list(loader(Batches([split], Order(len(split), 5))))
+    batches = list(loader(Batches([split], Shared(Order(len(split), 5)))))
     assert torch.equal(torch.cat([batch.images for batch in batches]), torch.from_numpy(split.images[:].copy()))
     assert torch.cat([batch.labels for batch in batches]).tolist() == split.labels.tolist()
     assert not any(batch.draws.numel() for batch in batches)
@@ -32,13 +32,13 @@ def test_batches_are_the_rows_of_the_store(prepared: Path) -> None:
 def test_epochs_take_variants_and_draws_in_turn(prepared: Path) -> None:
     split = Store(prepared).split("val")
     variants = [replace(split, images=np.full((len(split), 2), number, np.float32)) for number in range(2)]
-    order = Order(len(split), 4, seed=1)
+    order = Shared(Order(len(split), 4, seed=1))
     batches = Batches(variants, order, Views(seed=1, count=2))
-    rows = np.arange(4)
+    part = Part(np.arange(4), 4, 0)
     seen = []
     for epoch in range(4):
         order.set_epoch(epoch)
-        seen.append(batches[rows])
+        seen.append(batches[part])
     assert [int(batch.images[0, 0]) for batch in seen] == [0, 1, 0, 1]
     assert torch.equal(seen[0].draws, seen[2].draws)
     assert not torch.equal(seen[0].draws, seen[1].draws)

@@ -21,7 +21,7 @@ FREE = 10**9
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend to have a GPU with a gigabyte free."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (FREE, 2 * FREE))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (FREE, 2 * FREE))
 
 
 def split(count: int, kind: str = "uint8") -> Split:

@@ -1,0 +1,98 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.console import console
+from stages.errors import UserError
+from stages.job import Job, Result
+from stages.place import Place
+from stages.ranks import TORCHRUN
+from stages.schema import Lightning
+from stages.train.launch import launched, processes
+from stages.train.schedule import rate
+from tests.conftest import tree
+
+RESULT = Result("min.val_loss", {"val_loss": 1.0})
+
+
+def job(model: str, *overrides: str) -> Job:
+    return Job("train", tree(*overrides), model, Place(Path(), Path()))
+
+
+def processes_of(number: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that torchrun started so many on this machine."""
+    for name, value in zip(TORCHRUN, (number, size, number, size), strict=True):
+        monkeypatch.setenv(name, str(value))
+
+
+def test_one_device_needs_no_other_process() -> None:
+    assert launched(lambda _: RESULT, job("base_cnn")) == RESULT
+    assert launched(lambda _: RESULT, job("xception", "trainer.devices=2")) == RESULT, "Keras' devices are in one"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_in_a_process_that_was_started_it_runs_at_once(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "quiet", False)
+    processes_of(number, 2, monkeypatch)
+    assert launched(lambda _: RESULT, job("breeds", "trainer.devices=2")) == RESULT
+    assert console.quiet == (number == 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "overrides", "words"),
+    [
+        (
+            "breeds",
+            [],
+            "2 processes were started for trainer.devices × trainer.num_nodes = 1; say trainer.devices=2 tr",
+        ),
+        ("breeds", ["trainer.devices=3"], "num_nodes = 3; say trainer.devices=2 trainer.num_nodes=1, or start 3"),
+        ("xception", ["trainer.devices=2"], "2 processes were started, and Keras trains in one"),
+    ],
+)
+def test_other_processes_than_the_config_asks_for_are_refused(
+    model: str, overrides: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes_of(0, 2, monkeypatch)
+    with pytest.raises(UserError, match=words):
+        launched(lambda _: RESULT, job(model, *overrides))
+
+
+def test_other_machines_need_a_launcher() -> None:
+    with pytest.raises(
+        UserError, match=r"torchrun --nnodes 2 --nproc-per-node 4 .* or all at once with srun --nodes 2"
+    ):
+        launched(lambda _: RESULT, job("breeds", "trainer.num_nodes=2", "trainer.devices=4"))
+
+
+def test_processes_are_devices_times_machines() -> None:
+    found = tree("trainer.num_nodes=2", "trainer.devices=4")
+    assert {name: processes(found.models[name].train) for name in ("breeds", "xception")} == {
+        "breeds": 8,
+        "xception": 1,
+    }
+
+
+@pytest.mark.parametrize("model", ["breeds", "xception"])
+def test_a_batch_is_for_all_devices(model: str) -> None:
+    with pytest.raises(UserError, match=rf"models.{model}.train.batch_size: 8 is less than the 9 devices"):
+        launched(lambda _: RESULT, job(model, "trainer.devices=9"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"lr_rule": "none"}, 0.1),
+        ({"lr_rule": "linear"}, 0.4),
+        ({"lr_rule": "sqrt"}, 0.2),
+        ({"lr_rule": "linear", "accumulate": 2}, 0.8),
+        ({"lr_rule": "linear", "devices": 8}, 0.4),
+    ],
+)
+def test_the_learning_rate_follows_from_the_images_of_a_step(changes: dict[str, Any], expected: float) -> None:
+    train = tree().models["base_cnn"].train
+    assert isinstance(train, Lightning)
+    config = replace(train, lr=0.1, batch_size=128, lr_batch=32)
+    assert rate(replace(config, **changes)) == pytest.approx(expected)
