@@ -44,6 +44,8 @@ class Local:
 
     def run(self, words: str, work: Work[P, R], pieces: Sequence[P], most: int | None = None) -> Iterator[R]:  # noqa: ARG002
         """Yield what comes of every piece, in order."""
+        if not pieces:
+            return
         with progress() as bar:
             task = bar.add_task(words, total=sum(map(len, pieces)))
             for piece in pieces:

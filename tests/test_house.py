@@ -35,3 +35,17 @@ def test_nothing_reports_home(tmp_path: Path) -> None:
     code = "import bento.model, mlflow.telemetry.utils as told; assert told.is_telemetry_disabled()"
     python("-c", code, HOME=str(tmp_path))
     assert not list(tmp_path.rglob("*.db"))
+
+
+@pytest.mark.parametrize("stage", ["fetch", "preprocess", "train", "index"])
+def test_no_command_imports_what_only_a_cluster_needs(stage: str) -> None:
+    code = f"""
+import runpy, sys
+sys.argv = ["{stage}", "nothing=1"]
+try:
+    runpy.run_module("stages.{stage}", run_name="__main__")
+except SystemExit as end:
+    assert end.code == 2
+assert not {{"ray", "submitit"}} & set(sys.modules)
+"""
+    python("-c", code)

@@ -102,7 +102,7 @@ def test_train_refuses_it_before_any_work(tmp_path: Path, monkeypatch: pytest.Mo
     from stages.train import __main__ as train
 
     prepared(tmp_path)
-    monkeypatch.setattr(train, "Training", None)
+    monkeypatch.setattr(train, "launched", None)
     job = Job("train", tree("models.base_cnn.dataset=artworks"), "base_cnn", Place(tmp_path, tmp_path))
     with pytest.raises(UserError, match=r"datasets\.artworks: a collection without classes"):
         train.main.task(job)

@@ -1,7 +1,7 @@
 """A search's candidates, and the training that goes through them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stages.config import compose, typed
+from stages.engine import Local
 from stages.errors import UserError
 from stages.job import Job
 from stages.place import Place
@@ -141,16 +142,14 @@ def test_a_killed_search_repeats_nothing_that_is_finished(place: Place, monkeypa
 
 
 def test_candidates_share_the_features_of_a_frozen_backbone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stages.train.features import Cache
-
     computed: list[str] = []
-    add = Cache._add
+    run = Local.run
 
-    def counted(*words: Any) -> None:
-        computed.append(words[-1])
-        add(*words)
+    def counted(own: Local, words: str, work: Any, pieces: Any) -> Iterator[Any]:
+        computed.extend([words] * bool(pieces))
+        return run(own, words, work, pieces)
 
-    monkeypatch.setattr(Cache, "_add", counted)
+    monkeypatch.setattr(Local, "run", counted)
     both = ["features of train", "features of val"]
     stage.main.task(job(place, *SPACE))
     assert computed == both
