@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import ROOT, copy_project, environment, python, run
-from tests.pipeline.projects import FIRST
+from tests.conftest import ROOT, environment, run
 
 pytestmark = pytest.mark.slow
 # `a` and `b` end only when both have begun
@@ -105,15 +104,3 @@ def test_what_cannot_run_is_refused(words: list[str], expected: str, small: Path
     done = repro(small, *words, check=False)
     assert done.returncode == 2
     assert expected in done.stderr
-
-
-def test_a_model_comes_out_as_of_a_run_in_turn(first: Path, tmp_path: Path) -> None:
-    folder = copy_project(tmp_path / "project")
-    for name in ("params.yaml", "conf/config.yaml"):
-        (folder / name).write_bytes((first / name).read_bytes())
-    run("git", "init", "-q", cwd=folder)
-    python("-m", "stages.repro", "--jobs", "2", "evaluate@base_cnn", "fetch@petimages", cwd=folder)
-    stages, expected = (yaml.safe_load((root / "dvc.lock").read_text())["stages"] for root in (folder, first))
-    assert stages.pop("fetch@petimages")
-    assert stages.items() < expected.items()
-    assert set(stages) == FIRST - {"package@base_cnn"}
