@@ -32,6 +32,7 @@ WORKDIR /project
 COPY --chown=10001:10001 .dvcignore dvc.lock dvc.yaml params.yaml ./
 COPY --chown=10001:10001 .dvc/config .dvc/
 COPY --chown=10001:10001 conf conf
+COPY --chown=10001:10001 hydra_plugins hydra_plugins
 COPY --chown=10001:10001 stages stages
 COPY --chown=10001:10001 bento bento
 # There is no git history in an image.
