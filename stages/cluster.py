@@ -5,11 +5,14 @@ import os
 import pickle
 import platform
 import socket
+import time
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from stages.config import CODE, project
 from stages.console import console, progress
@@ -18,6 +21,9 @@ from stages.errors import UserError, first_line
 from stages.schema import EngineConfig
 
 REACH = 10.0  # seconds
+TOKENS = "data/cache/engine"
+SEEN, PAUSE = 10.0, 0.5  # seconds
+RETRIES = 5  # of a piece, whose process or machine died
 FORWARDED = ("DVC_ROOT", "ORT_DISABLE_TELEMETRY")
 
 
@@ -37,14 +43,17 @@ class Cluster:
         """Yield what comes of every piece, as they come."""
         if not pieces:
             return
-        with connected(self.config.address) as ray, progress() as bar:
+        with ExitStack() as stack:
+            ray, bar = stack.enter_context(connected(self.config.address)), stack.enter_context(progress())
             shown = bar.add_task(f"{words} on Ray", total=sum(map(len, pieces)))
             rows = [{"number": number, "piece": pickle.dumps(piece)} for number, piece in enumerate(pieces)]
             given = ray.data.from_items(rows, override_num_blocks=len(rows))
-            act = partial(task, pickle.dumps(work), self.config.cpus, project())
+            token = stack.enter_context(shared())
+            act = partial(task, pickle.dumps(work), self.config.cpus, token)
             tasks = ray.data.TaskPoolStrategy(min(filter(None, (self.config.tasks, most)), default=None))
-            done = given.map(act, num_cpus=self.config.cpus, compute=tasks)
-            for row in done.iter_rows():
+            with warnings.catch_warnings(action="ignore"):  # Ray tries for ever; from 2.64 on this is said otherwise
+                done = given.map(act, num_cpus=self.config.cpus, compute=tasks, max_retries=RETRIES)
+            for row in survived(done.iter_rows(), words):
                 found = pickle.loads(row["found"])
                 if isinstance(found, UserError):
                     raise found
@@ -52,10 +61,23 @@ class Cluster:
                 bar.advance(shown, len(pieces[row["number"]]))
 
 
-def task(work: bytes, cpus: int, folder: Path, row: dict[str, Any]) -> dict[str, Any]:
+def survived(rows: Iterator[dict[str, Any]], words: str) -> Iterator[dict[str, Any]]:
+    """Yield rows, or raise a UserError where one and the same piece ended its process time after time."""
+    from ray.exceptions import WorkerCrashedError
+
+    try:
+        yield from rows
+    except WorkerCrashedError as error:
+        raise UserError(
+            f"engine: {words}: a process died {RETRIES + 1} times at the same piece; is it short of memory "
+            "(say a smaller preprocess.shard, or more engine.cpus), or does a picture end it (say engine=local)?"
+        ) from error
+
+
+def task(work: bytes, cpus: int, token: Path, row: dict[str, Any]) -> dict[str, Any]:
     """Do the piece of a row, pickled like what came of it; a user's mistake travels back as that."""
     try:
-        require_shared(folder)
+        require_shared(token)
         found = held(work)(pickle.loads(row["piece"]), cpus, lambda _: None)
     except UserError as error:
         found = error
@@ -69,13 +91,33 @@ def held(work: bytes) -> Work[Any, Any]:
     return found
 
 
-def require_shared(folder: Path) -> None:
-    """Raise a UserError on a machine that does not see the project."""
-    if not folder.is_dir():
-        raise UserError(
-            f"engine.address: the machine {platform.node()} does not see {folder}; "
-            "all machines of a cluster need the project under the same path, on a shared disk"
-        )
+@contextmanager
+def shared() -> Iterator[Path]:
+    """Yield a file of the project that no copy of it has."""
+    token = project() / TOKENS / uuid4().hex
+    token.parent.mkdir(parents=True, exist_ok=True)
+    token.touch()
+    try:
+        yield token
+    finally:
+        token.unlink(missing_ok=True)
+
+
+def require_shared(token: Path) -> None:
+    """Raise a UserError on a machine that does not see the project itself; shared disks may take a while to show it."""
+    patience = time.monotonic() + SEEN
+    while not token.exists():
+        if time.monotonic() > patience:
+            raise UserError(
+                f"engine.address: the machine {platform.node()} does not see {project_of(token)}, or a copy of it; "
+                "all machines of a cluster need the same project under the same path, on a shared disk"
+            )
+        time.sleep(PAUSE)
+
+
+def project_of(token: Path) -> Path:
+    """Return the project that a token lies in."""
+    return token.parents[len(Path(TOKENS).parts)]
 
 
 def imported() -> Any:

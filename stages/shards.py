@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ class Sharded:
         self._files = list(files)
         self._file, self._row = np.asarray(file, np.int32), np.asarray(row, np.int32)
         self._mapped: dict[int, Array] = {}
+        self._lock = Lock()
         first = self._map(0)
         self.dtype = first.dtype
         self.shape: tuple[int, ...] = (len(self._row), *first.shape[1:])
@@ -43,8 +45,8 @@ class Sharded:
     def __iter__(self) -> Iterator[Array]:
         return (self[number] for number in range(len(self)))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_mapped": {}}
+    def __reduce__(self) -> tuple[type["Sharded"], tuple[list[Path], Numbers, Numbers]]:
+        return Sharded, (self._files, self._file, self._row)
 
     def take(self, rows: slice | Numbers) -> "Sharded":
         """Return some of the rows, still on disk."""
@@ -52,10 +54,9 @@ class Sharded:
 
     def _map(self, number: int) -> Array:
         """Return a file's array; of many files those mapped longest ago are let go."""
-        found = self._mapped.get(number)
-        if found is None:
-            found = np.load(self._files[number], mmap_mode="r")
-            if len(self._mapped) >= OPEN:
-                self._mapped.pop(next(iter(self._mapped), number), None)
-            self._mapped[number] = found
-        return found
+        with self._lock:
+            if number not in self._mapped:
+                if len(self._mapped) >= OPEN:
+                    self._mapped.pop(next(iter(self._mapped)))
+                self._mapped[number] = np.load(self._files[number], mmap_mode="r")
+            return self._mapped[number]

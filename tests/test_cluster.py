@@ -1,10 +1,12 @@
 """The same work on a Ray cluster of two machines, which are processes here, and on this one alone."""
 
 import hashlib
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster as Machines
 
-from stages.cluster import Cluster, imported
+from stages.cluster import TOKENS, Cluster, imported
 from stages.engine import Advance, Engine, Local, engine
 from stages.errors import UserError
 from stages.fetch import objects
@@ -72,12 +74,13 @@ def killing(most: int) -> Iterator[list[int]]:
 
     def kill() -> None:
         while len(killed) < most and not over.wait(0.05):
-            for process in psutil.process_iter(["cmdline"]):
-                if TASK in " ".join(process.info["cmdline"] or []) and process.pid not in killed:
-                    process.kill()
-                    killed.append(process.pid)
-                    over.wait(1)
-                    break
+            for process in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    if TASK in " ".join(process.cmdline()) and process.pid not in killed:
+                        process.kill()
+                        killed.append(process.pid)
+                        over.wait(1)
+                        break
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -165,9 +168,19 @@ def test_a_mistake_is_told_as_it_would_be_here(cluster: Cluster) -> None:
 def test_a_machine_that_does_not_see_the_project_says_so(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "gone"))
-    with pytest.raises(UserError, match=r"engine.address: the machine .* does not see .*gone; all machines"):
+    monkeypatch.setattr("stages.cluster.shared", lambda: nullcontext(tmp_path / "gone" / TOKENS / "token"))
+    with pytest.raises(UserError, match=r"engine.address: the machine .* does not see .*gone, or a copy of it; all"):
         list(cluster.run("nothing", slowly, [[1]]))
+
+
+def die(_piece: list[int], _threads: int, _advance: Advance) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def test_a_piece_that_ends_its_process_every_time_is_given_up(cluster: Cluster) -> None:
+    with pytest.raises(UserError, match=r"engine: dying: a process died \d+ times at the same piece"):
+        list(cluster.run("dying", die, [[1]]))
 
 
 def test_a_cluster_that_is_not_there_is_told_at_once(cluster: Cluster) -> None:

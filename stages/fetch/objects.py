@@ -67,7 +67,7 @@ class Manner:
     """How objects are asked for: how many at once, how many of one web server, how often each, how much of it.
 
     Without `attempts` it is as often as each kind of store is worth asking; `check` raises a UserError for bytes that
-    are not taken. Those of one server hold for all machines of a cluster together, the others for each.
+    are not taken. `per_server` holds for all machines of a cluster together, `workers` for each of its tasks.
     """
 
     workers: int
@@ -107,11 +107,12 @@ def fetch_all(wanted: Sequence[Wanted], workers: int, engine: Engine | None = No
 def spread(wanted: Sequence[Wanted], manner: Manner, engine: Engine) -> Iterator[Outcome]:
     """Fetch objects where the engine does; yield what became of each."""
     pieces = engine.cut(wanted, PIECE)
-    most = manner.per_server if len(pieces) > 1 else None
+    polite = len(pieces) > 1 and any(item.server for item in wanted)
+    most = manner.per_server if polite else None
     if most:
         manner = replace(manner, per_server=1)
-    for outcomes in engine.run("fetching", Fetching(manner), pieces, most):
-        yield from outcomes
+    for found in engine.run("fetching", Fetching(manner), pieces, most):
+        yield from found
 
 
 def outcomes(wanted: Sequence[Wanted], manner: Manner) -> Iterator[Outcome]:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.index.conditional import ApproximateIndex, ConditionalIndex, UnknownLabel, among
-from stages.index.conditional.approximate import FILE as APPROXIMATE
 from stages.index.conditional.generation import consistent
+from stages.index.conditional.stored import LISTS
 
 METADATA, THUMBS = "metadata.jsonl", "thumbs.bin"
 FEATURISER = "featuriser"
@@ -42,7 +42,7 @@ def offsets_of(file: Path) -> Path:
 
 def opened(folder: Path, threads: int) -> tuple[ConditionalIndex, Records, Records]:
     """Open an index folder's index, metadata and thumbnails."""
-    kind = ApproximateIndex if (folder / APPROXIMATE).exists() else ConditionalIndex
+    kind = ApproximateIndex if (folder / LISTS).exists() else ConditionalIndex
     return kind(folder, threads), Records(folder / METADATA), Records(folder / THUMBS)
 
 

@@ -41,6 +41,7 @@ def needs(config: Index, everything: Everything, resize: str, table: Columns, di
         "thumbnails": mean(map(len, small)) * count,
         "matches": count * matched * MATCH,
         "featuriser": sum(file.stat().st_size for file in network.glob("model.*")),
+        "feature cache": count * row,
     }
     beside = disk["rows"] + disk["featuriser"]
     return {"disk": disk, "memory": {"vectors": disk["vectors"], "lists": disk["lists"], "beside": beside}}
@@ -56,7 +57,7 @@ def tell(name: str, found: Needs, memory_mb: int) -> None:
     """Print what an index needs."""
     disk, memory = found["disk"], found["memory"]
     mapped = (memory["vectors"], memory["lists"])
-    most = allowed(memory_mb, memory["vectors"])
+    most = allowed(memory_mb, sum(mapped))
     held = sum(mapped) if most is None else min(sum(mapped), most)
     console.print(
         f"{name} needs {readable(sum(disk.values()))} on disk ({parts(disk)}); where it answers, {readable(held)} of "

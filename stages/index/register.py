@@ -5,7 +5,7 @@ from typing import Any
 
 from stages.config import CODE
 from stages.console import console
-from stages.index.conditional.approximate import FILE as APPROXIMATE
+from stages.index.conditional.stored import LISTS
 from stages.package.register import CHAMPION, DRAWN, champion
 from stages.tracking import Run
 
@@ -36,7 +36,7 @@ def known(client: Any, name: str, fingerprint: str) -> bool:
 
 def required(folder: Path) -> list[str]:
     """Return what reading an index needs."""
-    return ["numpy>=2", "onnxruntime", "pandas", "pillow", *(["faiss-cpu"] if (folder / APPROXIMATE).exists() else [])]
+    return ["numpy>=2", "onnxruntime", "pandas", "pillow", *(["faiss-cpu"] if (folder / LISTS).exists() else [])]
 
 
 def log(run: Run, name: str, folder: Path) -> str:

@@ -108,7 +108,7 @@ def pack(entries: list[Entry], config: Preprocess, folder: Path, engine: Engine 
     for _ in (engine or Local()).run("packing", packer, pieces):
         pass
     packer.reader.close()
-    return split(entries, config, folder)
+    return split(entries, config, folder, len(pieces))
 
 
 def parts(entries: list[Entry], most: int) -> Iterator[list[Entry]]:
@@ -127,9 +127,9 @@ def begins(path: str, most: int) -> bool:
     return int.from_bytes(drawn) % max(1, most // 2) == 0
 
 
-def split(entries: list[Entry], config: Preprocess, folder: Path) -> pa.Table:
-    """Write into each slice of the manifest which split its pictures are in; return them as one."""
-    slices = [pq.read_table(file) for file in sorted((folder / MANIFEST).parent.iterdir())]
+def split(entries: list[Entry], config: Preprocess, folder: Path, count: int) -> pa.Table:
+    """Write into each of `count` slices of the manifest which split its pictures are in; return them as one."""
+    slices = [pq.read_table(folder / MANIFEST.format(number)) for number in range(count)]
     whole = pa.concat_tables(slices)
     labels = [None if entry.unwanted else entry.label for entry in entries]
     published = [None if entry.unwanted else entry.split for entry in entries]

@@ -166,7 +166,12 @@ def locate(keys: Keys, shards: Sequence[Shard]) -> Sharded:
     row = np.concatenate([np.arange(size) for size in sizes])
     everything = np.concatenate([shard.keys for shard in shards])
     order = np.argsort(everything, kind="stable")
-    place = order[np.searchsorted(everything, keys, sorter=order)]
+    place = order[np.minimum(np.searchsorted(everything, keys, sorter=order), len(order) - 1)]
+    lost = int((everything[place] != keys).sum())
+    if lost:
+        raise OSError(
+            f"{lost} of {len(keys)} features are not among those that were written; is the disk a shared one?"
+        )
     used, which = np.unique(number[place], return_inverse=True)
     return Sharded([shards[index].file for index in used], which, row[place])
 

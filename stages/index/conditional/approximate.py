@@ -12,10 +12,9 @@ from stages.index.conditional.lists import Lists, head, library, write_lists
 from stages.index.conditional.queries import Positions, Queries, Vectors, exact
 from stages.index.conditional.ranking import Neighbours
 from stages.index.conditional.rows import Runs
-from stages.index.conditional.stored import Stored
+from stages.index.conditional.stored import LISTS, Stored
 from stages.index.conditional.write import Watch, quietly
 
-FILE = "faiss.index"
 LEARNT = 64  # rows for each list from which FAISS learns its centre
 FEWEST = 39  # rows for a list, below which FAISS warns
 ADDED = 8192  # rows at a time
@@ -38,16 +37,16 @@ class ApproximateIndex(ConditionalIndex):
     def __init__(self, folder: Path, threads: int = 0, memory_mb: int | None = None) -> None:
         super().__init__(folder, threads, memory_mb)
         faiss = library()
-        self._opened = Lists(folder / FILE, self.stored.budget)
+        self._opened = Lists(folder / LISTS, self.stored.budget)
         self._lists = self._opened.index
         if self._lists.ntotal != len(self) or self._lists.d != self.dimension:
-            raise ValueError(f"{folder / FILE}: {self._lists.ntotal} x {self._lists.d}, of another index")
+            raise ValueError(f"{folder / LISTS}: {self._lists.ntotal} x {self._lists.d}, of another index")
         self._alone = Lock()  # FAISS's GPU indexes take one search at a time
         self._gpu = faiss.index_cpu_to_all_gpus(self._lists) if faiss.get_num_gpus() else None
 
     def _write(self, folder: Path) -> None:
         """Write every file of the index, FAISS's too."""
-        (folder / FILE).write_bytes(self._opened.bytes)
+        (folder / LISTS).write_bytes(self._opened.bytes)
         super()._write(folder)
 
     def _search(self, queries: Vectors, k: int, kept: Runs) -> Neighbours:
@@ -105,7 +104,7 @@ def train(
     quantizer = faiss.IndexFlatIP(stored.dimension)
     whole = faiss.IndexIVFFlat(quantizer, stored.dimension, lists, faiss.METRIC_INNER_PRODUCT)
     whole.train(stored.vectors[draw(rng, stored.count, learnt(stored, lists))])
-    file = stored.folder / FILE
+    file = stored.folder / LISTS
     write_lists(file, whole, stored.vectors, ADDED, watch)
     opened = Lists(file, stored.budget)
     seen, held = (Sample(index, draw(rng, stored.count, sample), k) for _ in range(2))

@@ -34,7 +34,7 @@ def write_lists(file: Path, trained: Any, vectors: Matrix, step: int, watch: Wat
         for start in watch(starts, len(starts), "faiss"):
             some = slice(start, start + step)
             scatter(out, np.ascontiguousarray(vectors[some]), lists[chosen[some]] + within[some] * row)
-            ids = np.arange(count)[some]
+            ids = np.arange(start, min(start + step, count))
             scatter(out, ids, (lists + sizes * row)[chosen[some]] + within[some] * ID)
 
 

@@ -94,7 +94,8 @@ class Filed(Bounded):
     def _take(self, positions: Positions, taken: npt.NDArray[Any]) -> None:
         places = self._begin + positions % len(self) * self._row
         for row, place in zip(taken, places.tolist(), strict=True):
-            os.preadv(self._file, [row], place)
+            if os.preadv(self._file, [row], place) != row.nbytes:
+                raise OSError(f"the file of the vectors was cut short at byte {place}; make the index again")
 
 
 def release(rows: Any) -> None:

@@ -18,6 +18,7 @@ from stages.index.conditional.rows import Rows
 from stages.machine import memory
 
 VECTORS, IDS, CODES, BLOCKS = "vectors.npy", "ids.npy", "codes.npy", "blocks.npy"
+LISTS = "faiss.index"  # of an approximate index
 COPIED = 4096  # rows at a time
 SHARE = 0.5  # of the machine's memory that vectors may fill where nothing else is said
 
@@ -33,7 +34,8 @@ class Stored:
         self.count, self.dimension = int(self.about["count"]), int(self.about["dimension"])
         self.largest = float(self.about["largest_norm"])
         vectors = mapped(folder / VECTORS, (self.count, self.dimension))
-        most = allowed(self.about.get("memory_mb", 0) if memory_mb is None else memory_mb, vectors.nbytes)
+        lists = (folder / LISTS).stat().st_size if (folder / LISTS).exists() else 0
+        most = allowed(self.about.get("memory_mb", 0) if memory_mb is None else memory_mb, vectors.nbytes + lists)
         self.budget = None if most is None else Budget(most)
         self.vectors: Matrix = vectors if self.budget is None else bounded(vectors, folder / VECTORS, self.budget)
         self.ids: Positions = mapped(folder / IDS, (self.count,))
@@ -59,7 +61,7 @@ class Stored:
 
 
 def allowed(memory_mb: int, size: int) -> int | None:
-    """Return how many bytes of vectors stay in memory at once, None for all of them; 0 MiB are what the machine has."""
+    """Return how many bytes of vectors and lists stay in memory at once, None for all; 0 MiB: what the machine has."""
     if memory_mb:
         return memory_mb << 20 if size > memory_mb << 20 else None
     has = memory()
