@@ -47,5 +47,5 @@ class Job:
 
     @property
     def engine(self) -> Engine:
-        """Where many pictures are fetched, prepared and featurised."""
+        """Where many pictures are fetched, prepared, and featurised for an index."""
         return engine(self.tree.engine)

@@ -45,7 +45,7 @@ class Sharded:
     def __iter__(self) -> Iterator[Array]:
         return (self[number] for number in range(len(self)))
 
-    def __reduce__(self) -> tuple[type["Sharded"], tuple[list[Path], Numbers, Numbers]]:
+    def __reduce__(self) -> tuple[type["Sharded"], tuple[Any, ...]]:
         return Sharded, (self._files, self._file, self._row)
 
     def take(self, rows: slice | Numbers) -> "Sharded":

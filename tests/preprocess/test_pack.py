@@ -109,6 +109,7 @@ def test_pictures_that_are_added_leave_the_other_shards_as_they_were(tmp_path: P
     changed = [name for name, digest in images[1].items() if images[0].get(name) != digest]
     assert len(images[0]) > 15
     assert len(changed) <= 2
+    assert found[0] != found[1], "the manifest says which split a picture is in, and a few change"
 
 
 def test_of_many_pictures_a_few_more_change_one_shard() -> None:
