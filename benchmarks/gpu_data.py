@@ -42,6 +42,8 @@ def draw(folder: Path, images: int, size: int) -> Pictures:
     raw = archive(folder, images, WIDTH, HEIGHT)
     words = ["profile=documented", f"datasets.kaggle.preprocess.size={size}"]
     section = typed(compose(words)).datasets["kaggle"].preprocess
-    manifest = pack(kaggle.entries(raw, folder / "nested"), section, folder)
-    write_json(folder / "report.json", report("kaggle", "synthetic", manifest, section))
-    return Pictures(folder, size)
+    store = folder / "store"
+    store.mkdir()
+    manifest = pack(kaggle.entries(raw, folder / "nested"), section, store)
+    write_json(store / "report.json", report("kaggle", "synthetic", manifest, section))
+    return Pictures(store, size)
