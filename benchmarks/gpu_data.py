@@ -12,11 +12,12 @@ from stages.preprocess.report import report
 from stages.preprocess.store import Split, Store
 
 WIDTH, HEIGHT = 500, 375
+STORE = "store"
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """A store in a folder, the files that it was packed from in `images/` below it."""
+    """A store in `store/` of a folder, and in `images/` the files that it was packed from."""
 
     folder: Path
     size: int
@@ -24,7 +25,7 @@ class Pictures:
     @property
     def store(self) -> Store:
         """The packed store."""
-        return Store(self.folder)
+        return Store(self.folder / STORE)
 
     @property
     def train(self) -> Split:
@@ -42,8 +43,8 @@ def draw(folder: Path, images: int, size: int) -> Pictures:
     raw = archive(folder, images, WIDTH, HEIGHT)
     words = ["profile=documented", f"datasets.kaggle.preprocess.size={size}"]
     section = typed(compose(words)).datasets["kaggle"].preprocess
-    store = folder / "store"
+    store = folder / STORE
     store.mkdir()
     manifest = pack(kaggle.entries(raw, folder / "nested"), section, store)
     write_json(store / "report.json", report("kaggle", "synthetic", manifest, section))
-    return Pictures(store, size)
+    return Pictures(folder, size)
