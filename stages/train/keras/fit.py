@@ -33,6 +33,7 @@ PRECISIONS = {"32-true": "float32", "bf16-mixed": "mixed_bfloat16", "16-mixed": 
 
 def prepare(config: Keras, store: Store, plugins: list[str]) -> keras.Model:
     """Return the network as training begins with it, compiled; what is wrong with network or weights shows here."""
+    backend.require_devices(config)
     if config.accelerator in ("gpu", "cuda") and not backend.gpu(config.backend):
         raise UserError(f"accelerator {config.accelerator}: {config.backend} sees no GPU; say auto or cpu")
     keras.utils.clear_session()

@@ -132,6 +132,7 @@ def test_the_learning_rate_follows_from_the_images_of_a_step(schedule: str, firs
         ({"accelerator": "gpu"}, "accelerator gpu: tensorflow sees no GPU"),
         ({"backend": "torch"}, "this process computes with tensorflow already"),
         ({"backend": "jax"}, "backend jax: "),
+        ({"devices": 2, "clip": 1.0}, "clip 1: with devices 2 Keras clips"),
         ({"weights": "imagenet"}, "there are no ImageNet weights"),
         ({"weights": "gone.keras"}, "no file .*gone.keras"),
     ],
