@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-SRUN = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE")
+SRUN = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
+TASKS, NODE = "SLURM_STEP_TASKS_PER_NODE", "SLURM_NODEID"
 STEP = "SLURM_STEP_ID"  # srun sets it; in a batch script that starts Python itself SLURM_NTASKS speaks of nobody
 GRACE = 2.0  # seconds
 
@@ -30,8 +31,16 @@ def rank() -> Rank:
     if all(name in os.environ for name in TORCHRUN):
         return Rank(*(int(os.environ[name]) for name in TORCHRUN))
     if STEP in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
-        return Rank(*(int(os.environ.get(name, "1")) for name in SRUN))
+        tasks = tasks_per_node(os.environ.get(TASKS, "1"))
+        number, size, local = (int(os.environ[name]) for name in SRUN)
+        return Rank(number, size, local, tasks[int(os.environ.get(NODE, "0"))])
     return Rank()
+
+
+def tasks_per_node(words: str) -> list[int]:
+    """Return how many tasks each machine of a step has, from srun's words: `2(x3),1` is 2, 2, 2 and 1."""
+    pairs = [word.rstrip(")").split("(x") for word in words.split(",")]
+    return [int(count) for count, *times in pairs for _ in range(int(times[0]) if times else 1)]
 
 
 def give_way() -> None:

@@ -9,13 +9,15 @@ from omegaconf.errors import OmegaConfBaseException
 from stages.errors import UserError, first_line
 from stages.schema import Search, Train
 
-FIXED = ("framework", "code")
+FIXED = ("framework", "code", "backend", "devices", "num_nodes", "strategy")  # all candidates share a process
 
 
 def searched(search: Search, train: Train) -> dict[str, list[Any]]:
     """Return the space by dotted keys below `train`; a key that `train` lacks is one of its network."""
-    own = {field.name for field in fields(train)} - set(FIXED)
+    own = {field.name for field in fields(train)}
     for key, values in search.space.items():
+        if key.partition(".")[0] in own & set(FIXED):
+            raise UserError(f"search.space.{key}: all candidates of a search have the same; set train.{key} instead")
         if not isinstance(values, list) or not values:
             raise UserError(f"search.space.{key}: {values!r} is not a list of values")
     return {key if key.partition(".")[0] in own else f"network.{key}": value for key, value in search.space.items()}

@@ -27,11 +27,19 @@ class Native(Protocol):
 class Framework(Protocol):
     """The functions of `stages.train.lightning` and `stages.train.keras`; importing either takes seconds."""
 
+    def require_devices(self, config: Train) -> None:
+        """Raise a UserError for devices, or a way to use several, that cannot be; before a process is started."""
+
     def prepare(self, config: Train, store: Store, plugins: list[str]) -> Any:
         """Return what `train` begins with; what is wrong with network or weights shows here."""
 
-    def train(self, prepared: Any, config: Train, store: Store, scratch: Path, report: Report) -> Trained:
-        """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
+    def train(
+        self, prepared: Any, config: Train, store: Store, scratch: Path, report: Report, together: bool = True
+    ) -> Trained:
+        """Train a network; `scratch` holds the checkpoints from which a killed run goes on.
+
+        Not `together`: one of several processes alone takes what a finished training left there.
+        """
 
     def state(self, network: Any) -> State:
         """Return the network's weights by name."""

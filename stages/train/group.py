@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from stages.errors import UserError
-from stages.ranks import rank
+from stages.ranks import TORCHRUN, rank
 from stages.schema import Train
 
 SILENCE = timedelta(minutes=10)  # after which a process that does not answer counts as hung
@@ -38,11 +38,14 @@ def joined(config: Train) -> Iterator[None]:
 
 def meeting_point() -> None:
     """Tell PyTorch where to meet; srun names the machines, torchrun has done it."""
-    if "MASTER_ADDR" not in os.environ:
-        from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    if all(name in os.environ for name in TORCHRUN):
+        return
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
-        known = SLURMEnvironment()
-        os.environ |= {"MASTER_ADDR": known.main_address, "MASTER_PORT": str(known.main_port)}
+    # Lightning insists on a variable that srun sets only where --ntasks-per-node is said
+    os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(rank().beside))
+    known = SLURMEnvironment()
+    os.environ |= {"MASTER_ADDR": known.main_address, "MASTER_PORT": str(known.main_port)}
 
 
 def follow_first(what: str) -> None:

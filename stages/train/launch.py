@@ -12,8 +12,10 @@ from stages.console import console
 from stages.disk import told
 from stages.errors import UserError, refusal
 from stages.job import Job, Result
-from stages.ranks import give_way, rank
+from stages.ranks import Rank, give_way, rank
 from stages.schema import Lightning, Train
+from stages.train.framework import framework
+from stages.train.search import configs
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -30,20 +32,32 @@ def processes(config: Train) -> int:
 
 def launched(task: Task, job: Job) -> Result | None:
     """Return what a task returns in the first of its processes; in the others nothing."""
-    config, found = job.model.train, rank()
-    require_share(config, job.name)
-    wanted = processes(config)
+    found, wanted = rank(), processes(job.model.train)
+    require_processes(job.model.train, found)
+    for config in configs(job.model):
+        require_share(config, job.name)
+        framework(config.framework).require_devices(config)
     if found.size == wanted:
         console.quiet = console.quiet or not found.leads
         return task(job)
-    if found.size > 1:
+    return started(task, job, wanted)
+
+
+def require_processes(config: Train, found: Rank) -> None:
+    """Raise a UserError where other processes were started, here or elsewhere, than the config asks for."""
+    if found.size == 1:
+        require_one_machine(config)
+    elif not isinstance(config, Lightning):
         raise UserError(
             f"{found.size} processes were started, and Keras trains in one; start one, with trainer.devices=…"
-            if not isinstance(config, Lightning)
-            else f"{found.size} processes were started for trainer.devices × trainer.num_nodes = {wanted}; say "
-            f"trainer.devices={found.beside} trainer.num_nodes={found.size // found.beside}, or start {wanted}"
         )
-    return started(task, job, wanted)
+    elif (found.size, found.beside) != (processes(config), config.devices):
+        machines, rest = divmod(found.size, found.beside)
+        mend = "" if rest else f"say trainer.devices={found.beside} trainer.num_nodes={machines}, or "
+        raise UserError(
+            f"{found.size} processes were started, {found.beside} of them on this machine, for trainer.devices="
+            f"{config.devices} and trainer.num_nodes={config.num_nodes}; {mend}start {config.devices} on each machine"
+        )
 
 
 def require_share(config: Train, name: str) -> None:
@@ -62,7 +76,6 @@ def started(task: Task, job: Job, count: int) -> Result | None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    require_one_machine(job.model.train)
     for chatty in ("torch.distributed.elastic", "torch.multiprocessing"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as logs:

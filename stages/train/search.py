@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from stages.monitor import rank
-from stages.schema import Search, Train
+from stages.schema import Model, Search, Train
 from stages.space import searched, varied
 from stages.train.history import Row
 
@@ -34,6 +34,13 @@ def candidates(search: Search, config: Train) -> list[Candidate]:
     rng = random.Random(search.seed)
     chosen = rng.sample(grid, search.runs) if search.strategy == "random" else grid
     return [Candidate(values, varied(config, values)) for values in chosen]
+
+
+def configs(model: Model) -> list[Train]:
+    """Return all that a model is trained with: its own values, or those of each candidate."""
+    if model.search.strategy == "none":
+        return [model.train]
+    return [candidate.config for candidate in candidates(model.search, model.train)]
 
 
 def winner(rows: Sequence[Row], select: str) -> int:

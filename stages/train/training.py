@@ -86,8 +86,10 @@ class Training:
         self.framework.train(self.prepare(), self.config, self.store, self.scratch, lambda _: None)
 
     def restore(self) -> Trained:
-        """Return what a finished training found, from its checkpoints."""
-        return self.framework.train(self.prepare(), self.config, self.store, self.scratch, lambda _: None)
+        """Return what a finished training found, from its checkpoints; of several processes the first alone asks."""
+        return self.framework.train(
+            self.prepare(), self.config, self.store, self.scratch, lambda _: None, together=False
+        )
 
     def finish(self, row: Row) -> None:
         """Note the kept epoch's row: this training need not run again."""

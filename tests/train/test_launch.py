@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from stages.console import console
 from stages.errors import UserError
@@ -46,9 +47,10 @@ def test_in_a_process_that_was_started_it_runs_at_once(number: int, monkeypatch:
         (
             "breeds",
             [],
-            "2 processes were started for trainer.devices × trainer.num_nodes = 1; say trainer.devices=2 tr",
+            "2 processes were started, 2 of them on this machine, for trainer.devices=1 and trainer.num_nodes=1; say",
         ),
-        ("breeds", ["trainer.devices=3"], "num_nodes = 3; say trainer.devices=2 trainer.num_nodes=1, or start 3"),
+        ("breeds", ["trainer.devices=3"], "; say trainer.devices=2 trainer.num_nodes=1, or start 3 on each machine"),
+        ("breeds", ["trainer.num_nodes=2"], "devices=1 and trainer.num_nodes=2; say trainer.devices=2 tr"),
         ("xception", ["trainer.devices=2"], "2 processes were started, and Keras trains in one"),
     ],
 )
@@ -79,6 +81,57 @@ def test_processes_are_devices_times_machines() -> None:
 def test_a_batch_is_for_all_devices(model: str) -> None:
     with pytest.raises(UserError, match=rf"models.{model}.train.batch_size: 8 is less than the 9 devices"):
         launched(lambda _: RESULT, job(model, "trainer.devices=9"))
+
+
+def test_processes_that_lie_unevenly_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes_of(0, 5, monkeypatch)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(UserError, match=r"trainer.num_nodes=1; start 5 on each machine"):
+        launched(lambda _: RESULT, job("breeds", "trainer.devices=5"))
+
+
+GPUS = ["trainer.devices=2", "trainer.accelerator=auto"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["trainer.devices=3"], "devices 3: this machine has 2; say trainer.devices=2 or less"),
+        (["trainer.strategy=fsdp", "models.breeds.train.ema=0.9"], "strategy fsdp: it does not go with ema 0.9"),
+        (["trainer.strategy=fsdp", "models.breeds.train.clip=0.5"], "strategy fsdp: it does not go with clip 0.5"),
+    ],
+)
+@pytest.mark.parametrize("started", [False, True])
+def test_devices_that_cannot_be_are_refused_before_processes_meet(
+    started: bool, overrides: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    found = job("breeds", *GPUS, *overrides)
+    if started:
+        processes_of(0, processes(found.model.train), monkeypatch)
+    with pytest.raises(UserError, match=words):
+        launched(lambda _: RESULT, found)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("clip=0.5", "clip 0.5: with devices 2 Keras clips"),
+        ("accumulate=2", "accumulate 2: with devices 2 Keras does not"),
+        ("backend=torch", "devices 2: of Keras' backends only tensorflow"),
+    ],
+)
+def test_several_devices_that_keras_would_not_use_as_one(change: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        launched(lambda _: RESULT, job("xception", "trainer.devices=2", f"models.xception.train.{change}"))
+    assert launched(lambda _: RESULT, job("xception", f"models.xception.train.{change}")) == RESULT
+
+
+def test_every_candidate_of_a_search_must_go_round() -> None:
+    space = ["models.base_cnn.search.strategy=grid", "+models.base_cnn.search.space.batch_size=[8,1]"]
+    with pytest.raises(UserError, match="batch_size: 1 is less than the 2 devices"):
+        launched(lambda _: RESULT, job("base_cnn", "trainer.devices=2", *space))
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,8 @@ def test_the_first_of_the_best_wins() -> None:
         (["+models.resnet50.search.space.layer_sizes=[1]"], "layer_sizes: unknown key; did you mean layer_size?"),
         (["models.resnet50.search.space.lr=[0.001,1e-3]"], "lr: [0.001, 0.001] holds a value twice"),
         (["+models.resnet50.search.space.freeze=[all,some]"], "freeze: 'some' is not allowed"),
+        (["+models.resnet50.search.space.devices=[1,2]"], "search.space.devices: all candidates"),
+        (["+models.resnet50.search.space.strategy=[ddp,fsdp]"], "search.space.strategy: all candidates"),
         (["models.resnet50.publish.to=https://host/x"], "publish.to: 'https://host/x' cannot be written to"),
         (["models.resnet50.train.freeze=some"], "train.freeze: 'some' is not allowed; say none, all, or a list"),
     ],

@@ -11,6 +11,11 @@ from stages.train.keras import backend
 from stages.train.model import Description, State
 
 
+def require_devices(config: Keras) -> None:
+    """Raise a UserError for several devices where Keras would not train on them as it does on one."""
+    backend.require_devices(config)
+
+
 def prepare(config: Keras, store: Store, plugins: list[str]) -> Any:
     """Return the network as training begins with it, compiled."""
     backend.choose(config.backend, config.threads)
@@ -19,8 +24,15 @@ def prepare(config: Keras, store: Store, plugins: list[str]) -> Any:
     return fit.prepare(config, store, plugins)
 
 
-def train(prepared: Any, config: Keras, store: Store, scratch: Path, report: Report) -> Trained:
-    """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
+def train(
+    prepared: Any,
+    config: Keras,
+    store: Store,
+    scratch: Path,
+    report: Report,
+    together: bool = True,  # noqa: ARG001
+) -> Trained:
+    """Train a network, in the only process; `scratch` holds the checkpoints from which a killed run goes on."""
     from stages.train.keras import fit
 
     return fit.train(prepared, config, store, scratch, report)

@@ -9,6 +9,7 @@ from typing import Any
 
 from stages.errors import UserError
 from stages.machine import cores
+from stages.schema import Keras
 
 APART = "start another, or sweep with hydra/launcher=joblib"
 
@@ -52,7 +53,6 @@ def scope(name: str, devices: int, cpu: bool) -> AbstractContextManager[Any]:
     """
     if devices == 1:
         return nullcontext()
-    require_tensorflow(name, devices)
     import tensorflow
 
     kind = "CPU" if cpu or not gpu(name) else "GPU"
@@ -65,11 +65,24 @@ def scope(name: str, devices: int, cpu: bool) -> AbstractContextManager[Any]:
     return found
 
 
-def require_tensorflow(name: str, devices: int) -> None:
-    """Raise a UserError for a backend with which Keras trains on one device here."""
-    if name != "tensorflow":
+def require_devices(config: Keras) -> None:
+    """Raise a UserError for several devices where Keras would not train on them as it does on one."""
+    several = f"with devices {config.devices}"
+    if config.devices == 1:
+        return
+    if config.backend != "tensorflow":
         raise UserError(
-            f"devices {devices}: of Keras' backends only tensorflow trains on several; say trainer.devices=1"
+            f"devices {config.devices}: of Keras' backends only tensorflow trains on several; say trainer.devices=1"
+        )
+    if config.clip:
+        raise UserError(
+            f"clip {config.clip:g}: {several} Keras clips the gradient of each device's part, not that of the batch; "
+            "say clip=0 or trainer.devices=1"
+        )
+    if config.accumulate > 1:
+        raise UserError(
+            f"accumulate {config.accumulate}: {several} Keras does not average over batches as it does with one; "
+            "say accumulate=1 and a larger batch_size, or trainer.devices=1"
         )
 
 

@@ -25,7 +25,7 @@ from stages.train.keras.data import Batches, epoch_of, validation_of
 from stages.train.keras.weights import initialise
 from stages.train.model import build
 from stages.train.order import Order
-from stages.train.schedule import factor
+from stages.train.schedule import factor, rate
 
 METRICS = {"train_loss": "loss", "train_accuracy": "accuracy", "val_loss": "val_loss", "val_accuracy": "val_accuracy"}
 PRECISIONS = {"32-true": "float32", "bf16-mixed": "mixed_bfloat16", "16-mixed": "mixed_float16"}
@@ -33,6 +33,7 @@ PRECISIONS = {"32-true": "float32", "bf16-mixed": "mixed_bfloat16", "16-mixed": 
 
 def prepare(config: Keras, store: Store, plugins: list[str]) -> keras.Model:
     """Return the network as training begins with it, compiled; what is wrong with network or weights shows here."""
+    backend.require_devices(config)
     if config.accelerator in ("gpu", "cuda") and not backend.gpu(config.backend):
         raise UserError(f"accelerator {config.accelerator}: {config.backend} sees no GPU; say auto or cpu")
     keras.utils.clear_session()
@@ -122,12 +123,13 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 
 def make_optimizer(config: Keras, steps: int) -> keras.optimizers.Optimizer:
     """Return the optimiser for a training of so many steps."""
-    rates = [config.lr * factor(config.schedule, config.warmup, step, steps) for step in range(steps)]
+    peak = rate(config)
+    rates = [peak * factor(config.schedule, config.warmup, step, steps) for step in range(steps)]
     chosen = config.optimizer
     kind = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW, "sgd": keras.optimizers.SGD}[chosen.name]
     moments = {"beta_1": chosen.betas[0], "beta_2": chosen.betas[1]}
     return kind(
-        learning_rate=config.lr if len(set(rates)) == 1 else Schedule(rates),
+        learning_rate=peak if len(set(rates)) == 1 else Schedule(rates),
         weight_decay=chosen.weight_decay or None,
         global_clipnorm=config.clip or None,
         gradient_accumulation_steps=config.accumulate if config.accumulate > 1 else None,

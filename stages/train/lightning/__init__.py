@@ -7,13 +7,14 @@ from stages.preprocess.store import Split, Store
 from stages.schema import Lightning
 from stages.train.framework import Tester
 from stages.train.history import Report, Trained
+from stages.train.lightning.hardware import require_devices
 from stages.train.lightning.model import native, parameters, portable, state
 from stages.train.model import Description
 
 if TYPE_CHECKING:
     from stages.train.lightning.fit import Prepared
 
-__all__ = ["native", "parameters", "portable", "prepare", "state", "tester", "train"]
+__all__ = ["native", "parameters", "portable", "prepare", "require_devices", "state", "tester", "train"]
 
 
 def prepare(config: Lightning, store: Store, plugins: list[str]) -> "Prepared":
@@ -23,11 +24,13 @@ def prepare(config: Lightning, store: Store, plugins: list[str]) -> "Prepared":
     return fit.prepare(config, store, plugins)
 
 
-def train(prepared: "Prepared", config: Lightning, store: Store, scratch: Path, report: Report) -> Trained:
+def train(
+    prepared: "Prepared", config: Lightning, store: Store, scratch: Path, report: Report, together: bool = True
+) -> Trained:
     """Train a network; `scratch` holds the checkpoints from which a killed run goes on."""
     from stages.train.lightning import fit
 
-    return fit.train(prepared, config, store, scratch, report)
+    return fit.train(prepared, config, store, scratch, report, together)
 
 
 def tester(folder: Path, description: Description, split: Split) -> Tester:

@@ -105,7 +105,9 @@ def prepare(config: Lightning, store: Store, plugins: list[str]) -> Prepared:
     return prepared
 
 
-def train(prepared: Prepared, config: Lightning, store: Store, scratch: Path, report: Report) -> Trained:
+def train(
+    prepared: Prepared, config: Lightning, store: Store, scratch: Path, report: Report, together: bool = True
+) -> Trained:
     """Train a network; `scratch` holds the checkpoints from which a killed run goes on.
 
     Of several processes the first alone returns the best epoch's weights: it may remove the checkpoints meanwhile.
@@ -115,8 +117,9 @@ def train(prepared: Prepared, config: Lightning, store: Store, scratch: Path, re
     history.rows = rows_so_far(last, scratch / "best.ckpt")
     backbone = shared(prepared.network, prepared.module, config, store)
     part = backbone.head if backbone else prepared.network
+    if together:
+        require_shared(len(history.rows), scratch)  # all have read them: from here on the first may remove them
     if not exhausted(history.rows, config):
-        require_shared(len(history.rows), scratch)
         trainer = make_trainer(config, scratch, history)
         with first(f"features for {scratch.name}"):
             module, data = work(prepared, backbone, config, store)

@@ -103,14 +103,16 @@ def set_threads(config: Lightning) -> None:
 
 def require_devices(config: Lightning) -> None:
     """Raise a UserError for devices, or a way to use several, that this machine does not have."""
-    gpus = torch.cuda.device_count() if device(config).type == "cuda" else 0
-    if rank().size == 1:
+    if config.devices * config.num_nodes == 1:
         return
+    gpus = torch.cuda.device_count() if device(config).type == "cuda" else 0
     if 0 < gpus < config.devices:
         raise UserError(f"devices {config.devices}: this machine has {gpus}; say trainer.devices={gpus} or less")
     if config.strategy == "fsdp" and not gpus:
         raise UserError("strategy fsdp: it shards over GPUs, and there is none here; say trainer.strategy=ddp")
     if config.strategy == "fsdp" and config.ema:
         raise UserError(f"strategy fsdp: it does not go with ema {config.ema:g}; say trainer.strategy=ddp or ema=0")
+    if config.strategy == "fsdp" and config.clip:
+        raise UserError(f"strategy fsdp: it does not go with clip {config.clip:g}; say trainer.strategy=ddp or clip=0")
     if config.sync_batchnorm and not gpus:
         raise UserError("sync_batchnorm: PyTorch has it for GPUs only; say trainer.sync_batchnorm=false")

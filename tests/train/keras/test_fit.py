@@ -118,6 +118,13 @@ def test_optimisers(name: str, prepared: Path) -> None:
     assert network.optimizer.weight_decay == pytest.approx(0.01)
 
 
+@pytest.mark.parametrize(("schedule", "first"), [("constant", 0.2), ("onecycle", 0.2 / 25)])
+def test_the_learning_rate_follows_from_the_images_of_a_step(schedule: str, first: float, prepared: Path) -> None:
+    config = replace(CONFIG, lr=0.1, batch_size=16, lr_rule="linear", lr_batch=8, schedule=schedule)
+    network = KERAS.prepare(config, Store(prepared), PLUGINS)
+    assert float(network.optimizer.learning_rate) == pytest.approx(first)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -125,6 +132,7 @@ def test_optimisers(name: str, prepared: Path) -> None:
         ({"accelerator": "gpu"}, "accelerator gpu: tensorflow sees no GPU"),
         ({"backend": "torch"}, "this process computes with tensorflow already"),
         ({"backend": "jax"}, "backend jax: "),
+        ({"devices": 2, "clip": 1.0}, "clip 1: with devices 2 Keras clips"),
         ({"weights": "imagenet"}, "there are no ImageNet weights"),
         ({"weights": "gone.keras"}, "no file .*gone.keras"),
     ],

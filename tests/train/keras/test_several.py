@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from stages.errors import UserError
 from stages.preprocess.store import Store
 from stages.schema import Keras
 from stages.train.framework import framework
-from stages.train.keras.backend import scope
 from tests.conftest import ROOT, run, tree
 
 PLUGINS = ["tests.own.plain_keras"]
@@ -56,9 +54,3 @@ def test_two_devices_train_as_one_does(prepared: Path, tmp_path: Path) -> None:
         assert theirs["val_accuracy"] == mine["val_accuracy"]
         assert theirs["train_loss"] == pytest.approx(mine["train_loss"], rel=0.01), "the filled-up batch weighs more"
     assert two["weights"] == pytest.approx(one["weights"], rel=1e-4)
-
-
-@pytest.mark.parametrize("backend", ["torch", "jax"])
-def test_other_backends_have_one_device(backend: str) -> None:
-    with pytest.raises(UserError, match="devices 2: of Keras' backends only tensorflow"):
-        scope(backend, 2, cpu=True)

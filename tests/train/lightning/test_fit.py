@@ -158,3 +158,14 @@ def test_frozen_batch_normalisation_keeps_its_statistics(prepared: Path, tmp_pat
     tracked = {name.partition(".")[0]: int(value) for name, value in found.items() if name.endswith("batches_tracked")}
     assert tracked.pop("conv_block1") == 0
     assert min(tracked.values()) > 0
+
+
+def test_all_have_read_a_finished_trainings_checkpoints_before_the_first_may_remove_them(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[int] = []
+    monkeypatch.setattr("stages.train.lightning.fit.require_shared", lambda epochs, _: met.append(epochs))
+    config, store = replace(CONFIG, epochs=1), Store(prepared)
+    for together in (True, True, False):
+        train(prepare(config, store, []), config, store, tmp_path, lambda _: None, together)
+    assert met == [0, 1], "the first alone restores what a search has found"

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 WAYS = ("uneven", "tiny last batch", "accumulate", "frozen", "features")
 SRUN = {"SLURM_JOB_ID": "4321", "SLURM_JOB_NAME": "test", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2"}
-NODE = {"SLURM_NTASKS_PER_NODE": "2", "SLURM_NODEID": "0", "SLURM_NNODES": "1", "SLURM_NODELIST": "127.0.0.1"}
+NODE = {"SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_NODEID": "0", "SLURM_NNODES": "1", "SLURM_NODELIST": "127.0.0.1"}
 Results = list[dict[str, Any]]
 
 
