@@ -33,6 +33,8 @@ def status() -> int:
 
 
 def ends(error: BaseException) -> bool:
-    """Return whether an error is what a signal came to, whatever a library has made of it."""
-    asked = isinstance(error, SystemExit) and error.code in {128 + number for number in ENDING}
-    return asked or Interrupts.number is not None
+    """Return whether an error is what a signal came to, whatever a library has made of it, and note the signal."""
+    code = error.code if isinstance(error, SystemExit) else None
+    if isinstance(code, int) and code - 128 in ENDING:
+        Interrupts.number = code - 128
+    return Interrupts.number is not None

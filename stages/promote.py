@@ -95,7 +95,7 @@ def best(sweep: Path) -> Path:
     """Return the job of a sweep with the best result; not a number is the worst."""
     results = {job: kept for job in jobs(sweep) if (kept := result(job))}
     if not results:
-        raise UserError(f"{sweep}: none of its jobs has a result to choose by: they failed, or their stage has none")
+        raise UserError(f"{sweep}: none of its jobs has a result to choose by; run the sweep again")
     monitor = next(iter(results.values()))["monitor"]
     found = min(results, key=lambda job: rank(monitor, results[job]["metrics"]))
     console.print(f"best by {monitor}: {found}", markup=False)

@@ -1,4 +1,4 @@
-"""A stage without a framework, whose jobs end as the file `fates` says: seed=raise, exit, kill, wait, again or nothing."""
+"""A stage without a framework, its jobs end as the file `fates` says: seed=raise, exit, kill, again, wait, nothing."""
 
 import os
 import signal
