@@ -30,6 +30,7 @@ from stages.swept import ended_well, overrides, result, story
 
 SWEEP = "sweep.json"  # what a sweep was called with, what its first job follows from, its run in MLflow
 QUEUED = ("local", "slurm", "submitit_local", "submitit_slurm")
+BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 STURDY = {  # the launchers of Hydra and its plugins, and the ones that run jobs by them
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher": "hydra_plugins.bestiary.InTurn",
     "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher": "hydra_plugins.bestiary.Joblib",
@@ -72,6 +73,8 @@ def begin(config: DictConfig) -> None:
     heed()
     config.hydra.sweep.dir = str(Sweep.folder)
     config.hydra.launcher._target_ = STURDY.get(config.hydra.launcher._target_, config.hydra.launcher._target_)
+    if config.hydra.sweeper._target_ == BASIC:
+        config.hydra.sweeper._target_ = "hydra_plugins.bestiary.InOrder"
     config.hydra.overrides.hydra.append(f"hydra.sweep.dir={Sweep.folder}")
     Sweep.held.enter_context(alone(Sweep.folder, "running this sweep"))
     Sweep.parent = recorded(config, first, note, Sweep.folder)
