@@ -1,4 +1,8 @@
-"""The launchers of a sweep; Hydra takes launchers from this package alone. How they run jobs is stages/launch.py's."""
+"""A sweep's launchers and its sweeper, which Hydra takes from this package alone; stages/launch.py has how jobs run."""
+
+from collections.abc import Sequence
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 from stages.launch import Sturdy
 from stages.slurm import Submitit
@@ -28,3 +32,10 @@ class Slurm(Submitit):
 
     inner = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
     cluster = "slurm"
+
+
+class InOrder(BasicSweeper):
+    """Every combination of the values, of which one that does not compose is the failure of its job alone."""
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Leave it to the launcher, which composes each job by itself."""

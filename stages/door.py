@@ -15,9 +15,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from stages.config import CONF, complaint, project, typed
+from stages.console import console
 from stages.disk import told
 from stages.errors import UserError, choose, refusal
 from stages.files import write_json, write_text
+from stages.interrupts import Interrupts, ends, status
 from stages.job import Job, Result
 from stages.place import Place
 from stages.ranks import give_way, rank
@@ -56,6 +58,11 @@ class Door:
             raise SystemExit(refusal(error)) from None
         except HydraException as error:
             raise SystemExit(refusal(complaint(error))) from None
+        except KeyboardInterrupt:
+            if Sweep.folder is None:
+                raise
+            console.print("interrupted; the same command goes on from here")
+            raise SystemExit(status()) from None
         finally:
             whole = finish()
         if not whole:
@@ -69,7 +76,7 @@ class Door:
         except (Exception, SystemExit) as error:
             settings = HydraConfig.get()
             if settings.mode == RunMode.MULTIRUN:
-                write_text(Path(settings.runtime.output_dir) / ERROR, story(error))
+                note(error, Path(settings.runtime.output_dir))
                 return None
             if isinstance(error, UserError):
                 give_way()
@@ -117,14 +124,25 @@ def door(stage: str, picks: str | None, identity: Identity | None = None) -> Cal
     return lambda task: Door(task, stage, picks, identity)
 
 
+def note(error: BaseException, folder: Path) -> None:
+    """Note in a job's folder what ended it; end this process where it was told to, or where others wait for it."""
+    if ends(error):
+        raise KeyboardInterrupt from error
+    if Interrupts.requeued and isinstance(error, SystemExit):
+        raise error
+    if not (folder / ERROR).exists():
+        write_text(folder / ERROR, story(error))
+    if rank().size > 1:
+        raise SystemExit(1) from error
+
+
 def keep(result: Result | None) -> float | None:
-    """Write a person's result into the run's folder, for the sweep's table; return what an optimiser looks at."""
+    """Write what came of a run into its folder, for the sweep's table; return what an optimiser looks at."""
     settings = HydraConfig.get()
-    if result is None:
-        return None
-    if settings.job.config_name != "repro":
-        write_json(Path(settings.runtime.output_dir) / RESULT, asdict(result))
-    return result.value
+    swept = settings.mode == RunMode.MULTIRUN and rank().leads
+    if settings.job.config_name != "repro" and (result is not None or swept):
+        write_json(Path(settings.runtime.output_dir) / RESULT, asdict(result) if result else None)
+    return result.value if result else None
 
 
 def check_origin(words: list[str]) -> None:

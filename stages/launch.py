@@ -8,14 +8,17 @@ from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from stages.config import complaint
 from stages.console import console
 from stages.errors import UserError
 from stages.machine import SIDE_BY_SIDE, cores
-from stages.swept import Swept, reason, story
+from stages.sweep import Sweep
+from stages.swept import Swept, ended_well, reason, story
 
 CORES = cores()  # of this machine, before a sweep's jobs share it
 KILLED = "killed: its process ended without a result; was there memory enough?"
@@ -43,30 +46,33 @@ class Sturdy(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run what is missing; a job that failed has no value, so that a sweeper goes on."""
         found = [self.job(number, words) for number, words in enumerate(job_overrides, initial_job_idx)]
+        Sweep.jobs += [job.folder for job in found]
         missing = [job for job in found if not job.done]
         if len(missing) < len(found):
             console.print(f"{len(found) - len(missing)} of {len(found)} were done before")
         sound = [job for job in missing if job.prepare()]
         tell(job for job in missing if job.ended)
         if sound:
-            os.environ[SIDE_BY_SIDE] = str(self.side_by_side())
+            os.environ[SIDE_BY_SIDE] = str(self.side_by_side(len(sound)))
             self.run(sound)
-            tell(job for job in sound if job.value() is None)
+            tell(job for job in sound if not ended_well(job.folder))
         return [returned(job) for job in found]
 
     def job(self, number: int, words: Sequence[str]) -> Swept:
         """Return a job with its key, which the stage makes from its config, or with what is wrong with that."""
         folder = Path(str(self.config.hydra.sweep.dir)) / str(number)
-        config = self.context.config_loader.load_sweep_config(self.config, list(words))
         try:
+            config = self.context.config_loader.load_sweep_config(self.config, list(words))
             return Swept(folder, words, getattr(self.task, "__self__").key(config))  # noqa: B009  # the stage's door
         except UserError as error:
             return Swept(folder, words, None, story(error))
+        except HydraException as error:
+            return Swept(folder, words, None, story(UserError(complaint(error))))
 
-    def side_by_side(self) -> int:
-        """Return how many jobs share this machine's cores at a time."""
+    def side_by_side(self, jobs: int) -> int:
+        """Return how many of so many jobs share this machine's cores at a time."""
         asked = int(self.params.get("n_jobs", 1))
-        return CORES if asked < 0 else asked
+        return min(CORES if asked < 0 else asked, jobs)
 
     def run(self, missing: Sequence[Swept]) -> None:
         """Run jobs; where a dead process takes its pool along, find out whose it was: what had begun runs alone."""

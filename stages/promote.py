@@ -28,7 +28,7 @@ from stages.recorder import client, own_store, reason, store_uri
 from stages.schema import Tree
 from stages.secrets import without_login
 from stages.space import searched
-from stages.swept import RESULT, jobs
+from stages.swept import jobs, result
 
 Key = tuple[str, ...]  # a path in the tree: a key of `search.space` may hold dots
 Values = dict[Key, Any]
@@ -93,9 +93,9 @@ def of_run(run: str) -> Values:
 
 def best(sweep: Path) -> Path:
     """Return the job of a sweep with the best result; not a number is the worst."""
-    results = {job: read_json(job / RESULT) for job in jobs(sweep) if (job / RESULT).exists()}
+    results = {job: kept for job in jobs(sweep) if (kept := result(job))}
     if not results:
-        raise UserError(f"{sweep}: all of its jobs failed, none has a {RESULT}; run the sweep again")
+        raise UserError(f"{sweep}: none of its jobs has a result to choose by; run the sweep again")
     monitor = next(iter(results.values()))["monitor"]
     found = min(results, key=lambda job: rank(monitor, results[job]["metrics"]))
     console.print(f"best by {monitor}: {found}", markup=False)

@@ -1,16 +1,15 @@
 """`python -m stages.repro [--jobs N] [TARGET …]`: what `dvc repro` does, independent stages side by side."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from stages.console import console
 from stages.errors import first_line, refusal
+from stages.interrupts import heed, status
 from stages.machine import cores
 from stages.pipeline import Pipeline
 from stages.turns import Turns
@@ -18,26 +17,21 @@ from stages.view import View
 
 
 def main() -> None:
-    """Reproduce, and exit with 1 where a stage failed, with 130 where it was interrupted."""
+    """Reproduce, and exit with 1 where a stage failed, with 128 and the signal's number where it was interrupted."""
     parser = argparse.ArgumentParser(prog="python -m stages.repro", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="stages to reproduce, with what they need: all")
     parser.add_argument("--jobs", type=int, default=cores(), metavar="N", help="stages at a time: %(default)s")
     words = parser.parse_args()
     if words.jobs < 1:
         sys.exit(refusal(f"--jobs: {words.jobs} is out of range; at least 1 stage runs at a time"))
-    signal.signal(signal.SIGTERM, interrupted)
+    heed()
     try:
         sys.exit(reproduce(words.targets, words.jobs))
     except DvcException as error:
         sys.exit(refusal(first_line(error)))
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on from here")
-        sys.exit(130)
-
-
-def interrupted(*_: object) -> NoReturn:
-    """End as on Ctrl-C."""
-    raise KeyboardInterrupt
+        sys.exit(status())
 
 
 def reproduce(targets: Sequence[str], jobs: int) -> int:

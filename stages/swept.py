@@ -32,9 +32,9 @@ class Swept:
 
     @property
     def done(self) -> bool:
-        """Whether it has a result that follows from the same key."""
+        """Whether it ended well, and what came of it follows from the same key."""
         same = (self.folder / NOTE).exists() and read_json(self.folder / NOTE)["key"] == self.key
-        return same and self.key is not None and (self.folder / RESULT).exists()
+        return same and self.key is not None and ended_well(self.folder)
 
     @property
     def ended(self) -> bool:
@@ -60,14 +60,20 @@ class Swept:
         write_text(self.folder / ERROR, f"{why}\n")
 
     def value(self) -> float | None:
-        """Return what an optimiser looks at, None where it failed."""
+        """Return what an optimiser looks at, None where it failed or has nothing to compare."""
         found = result(self.folder)
         return Result(found["monitor"], found["metrics"]).value if found else None
 
 
+def ended_well(job: Path) -> bool:
+    """Return whether a job ended without an error."""
+    return (job / RESULT).exists()
+
+
 def result(job: Path) -> dict[str, Any] | None:
-    """Return a job's result, None where it failed."""
-    return read_json(job / RESULT) if (job / RESULT).exists() else None
+    """Return a job's result, None where it failed or its stage has nothing to compare."""
+    found: dict[str, Any] | None = read_json(job / RESULT) if ended_well(job) else None
+    return found
 
 
 def reason(job: Path) -> str:

@@ -1,9 +1,13 @@
 """The launchers' configs, and what a sweep's folder says about its jobs."""
 
+import pickle
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from stages.config import CONF
 from stages.errors import UserError
@@ -12,7 +16,8 @@ from stages.job import Job
 from stages.launch import Sturdy
 from stages.machine import SIDE_BY_SIDE, cores
 from stages.place import Place
-from stages.sweep import STURDY, require_launcher
+from stages.slurm import close
+from stages.sweep import STURDY, require_jobs, require_launcher
 from stages.swept import RESULT, Swept, jobs, overrides, reason, story
 from stages.train.identity import identity
 from tests.conftest import tree
@@ -54,6 +59,24 @@ def test_jobs_side_by_side_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> N
     assert cores() == 1
     monkeypatch.setenv(SIDE_BY_SIDE, str(2 * alone))
     assert cores() == 1
+
+
+def test_no_more_jobs_share_the_cores_than_there_are() -> None:
+    assert Pool(n_jobs=8).side_by_side(2) == 2
+    assert Pool(n_jobs=2).side_by_side(8) == 2
+    for count in (0, None):
+        with pytest.raises(UserError, match="say 1 or more, or -1 for every core"):
+            require_jobs(OmegaConf.create({"n_jobs": count}))
+
+
+def test_an_error_outside_of_the_stage_is_told_at_once(tmp_path: Path) -> None:
+    (job, *_) = four(tmp_path)
+    pickled = tmp_path / "0_0_result.pkl"
+    pickled.write_bytes(pickle.dumps(("error", "Traceback (most recent call last):\n  …\nKeyError: 'moon'\n")))
+    begun = time.monotonic()
+    close(SimpleNamespace(paths=SimpleNamespace(result_pickle=pickled, stderr=tmp_path / "0_0.err")), job)
+    assert time.monotonic() - begun < 30
+    assert reason(job.folder) == "KeyError: 'moon'"
 
 
 def test_a_result_counts_for_the_key_that_it_follows_from(tmp_path: Path) -> None:

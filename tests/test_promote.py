@@ -198,7 +198,7 @@ def test_a_search_is_replaced_by_its_winner(home: Path) -> None:
         ("runs/never", "runs/never: no such folder, nor the id of an MLflow run"),
         ("abcdef", "abcdef: no such folder"),
         ("empty", "empty: not a run, it holds no .hydra/<stage>/overrides.yaml; give a run's folder"),
-        ("sweep", "sweep: all of its jobs failed"),
+        ("sweep", "sweep: none of its jobs has a result"),
         ("0123abcd", "has recorded nothing yet"),
     ],
 )

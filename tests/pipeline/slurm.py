@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import dropwhile
 from pathlib import Path
 
 JOB = "77"
@@ -27,7 +28,8 @@ def srun(*words: str) -> None:
     output, error = (words[words.index(name) + 1] for name in ("--output", "--error"))
     for mark, value in own.items():
         output, error = output.replace(mark, value), error.replace(mark, value)
-    command = words[words.index("--error") + 2 :]
+    rest = words[words.index("--error") + 2 :]
+    command = list(dropwhile(lambda word: word.startswith("--"), rest))
     with Path(output).open("w") as out, Path(error).open("w") as err:
         sys.exit(subprocess.run(command, stdout=out, stderr=err, check=False).returncode)
 

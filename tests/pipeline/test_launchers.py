@@ -2,9 +2,11 @@
 
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import copy_project, python
+from tests.conftest import copy_project, environment, python
 from tests.pipeline import slurm
 
 pytestmark = pytest.mark.slow
@@ -117,3 +119,71 @@ def test_without_slurm_a_sweep_says_so_and_leaves_nothing(toy: Path) -> None:
     assert done.returncode == 2
     assert "no srun here" in done.stderr
     assert not (toy / "runs").exists()
+
+
+@pytest.mark.parametrize("launcher", ["basic", "local"])
+def test_a_stage_without_a_result_is_done(launcher: str, toy: Path) -> None:
+    fates(toy, _1="nothing", _2="nothing")
+    done = python("-m", "toy", "-m", "seed=1,2", f"hydra/launcher={launcher}", cwd=toy)
+    assert ranks(done) == [("0", "done", "seed=1"), ("1", "done", "seed=2")]
+    assert "failed" not in done.stdout
+    assert "2 of 2 were done before" in python("-m", "toy", "-m", "seed=1,2", cwd=toy).stdout
+
+
+def test_a_job_that_its_queue_takes_back_runs_again_and_is_no_failure(toy: Path) -> None:
+    fates(toy, _1="again")
+    done = python("-m", "toy", "-m", "seed=1,2", "hydra/launcher=local", cwd=toy)
+    assert ran(toy) == Counter({"1": 2, "2": 1})
+    assert "failed" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("number", "launcher"), [(signal.SIGTERM, "local"), (signal.SIGHUP, "joblib"), (signal.SIGINT, "basic")]
+)
+def test_a_signal_ends_a_sweep_and_its_jobs(number: signal.Signals, launcher: str, toy: Path) -> None:
+    fates(toy, _1="wait", _2="wait")
+    words = [sys.executable, "-m", "toy", "-m", "seed=1,2", f"hydra/launcher={launcher}"]
+    process = subprocess.Popen(words, cwd=toy, env=environment(), stdout=subprocess.PIPE, text=True)
+    while not (toy / "ran").exists():
+        time.sleep(0.1)
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "the same command goes on from here" in printed
+    assert not list(toy.glob("runs/*/*/*/error.txt"))
+
+
+def test_a_sweep_in_one_of_several_processes_is_refused(toy: Path) -> None:
+    several = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+    done = python("-m", "toy", "-m", "seed=1,2", cwd=toy, check=False, **several)
+    assert done.returncode == 2
+    assert "2 processes were started, and a sweep starts its own" in done.stderr
+    assert not (toy / "runs").exists()
+
+
+def test_what_a_queue_refuses_is_a_users_error(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = slurm.install(tmp_path / "bin")
+    (commands / "sbatch").write_text("#!/bin/sh\necho 'sbatch: error: invalid partition specified: moon' >&2; exit 1\n")
+    monkeypatch.setenv("PATH", str(commands), prepend=":")
+    done = python("-m", "toy", "-m", "seed=1,2", "hydra/launcher=slurm", cwd=toy, check=False)
+    assert done.returncode == 2
+    assert "the queue refused the jobs: sbatch: error: invalid partition" in done.stderr
+
+
+def test_a_folder_that_is_given_is_used_and_counts_its_own_jobs_alone(toy: Path) -> None:
+    fates(toy)
+    python("-m", "toy", "-m", "seed=1,2,3", cwd=toy)
+    python("-m", "toy", "-m", "seed=1,2,3", "hydra.sweep.dir=runs/mine", cwd=toy)
+    assert ran(toy) == Counter({"1": 2, "2": 2, "3": 2})
+    (toy / "runs" / "mine" / "2" / "result.json").unlink()
+    done = python("-m", "toy", "-m", "seed=4,5", "hydra.sweep.dir=runs/mine", cwd=toy)
+    assert [job for job, _, _ in ranks(done)] == ["0", "1"]
+    assert len(parents(toy)) == 3
+
+
+def test_a_group_that_is_misspelt_in_one_job_ends_that_job(toy: Path) -> None:
+    fates(toy)
+    done = python("-m", "toy", "-m", "profile=smoke,smok", cwd=toy, check=False)
+    assert done.returncode == 1
+    assert "job 1 failed: profile: unknown name 'smok'" in done.stdout
+    assert [loss for _, loss, _ in ranks(done)][-1] == "failed"

@@ -70,14 +70,14 @@ def test_a_failure_keeps_back_what_needs_it_and_nothing_else(small: Path) -> Non
     assert repro(small, "--jobs", "1").stdout.count("done after") == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_ends_what_runs_and_a_repeat_does_the_rest(number: signal.Signals, small: Path) -> None:
     (small / "go").unlink()
     process = subprocess.Popen([*REPRO, "--jobs", "2"], cwd=small, env=environment(PYTHONPATH=str(ROOT)))
     waited(small / "c")
     waited(small / "d.pid")
     process.send_signal(number)
-    assert process.wait(60) == 130
+    assert process.wait(60) == 128 + number
     with pytest.raises(ProcessLookupError):
         os.kill(int((small / "d.pid").read_text()), 0)
     (small / "go").touch()
