@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from itertools import dropwhile
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def srun(*words: str) -> None:
         output, error = output.replace(mark, value), error.replace(mark, value)
     rest = words[words.index("--error") + 2 :]
     command = list(dropwhile(lambda word: word.startswith("--"), rest))
+    while not Path(output).parent.exists():  # submitit makes it once `sbatch` has answered
+        time.sleep(0.1)
     with Path(output).open("w") as out, Path(error).open("w") as err:
         sys.exit(subprocess.run(command, stdout=out, stderr=err, check=False).returncode)
 

@@ -121,10 +121,9 @@ def test_without_slurm_a_sweep_says_so_and_leaves_nothing(toy: Path) -> None:
     assert not (toy / "runs").exists()
 
 
-@pytest.mark.parametrize("launcher", ["basic", "local"])
-def test_a_stage_without_a_result_is_done(launcher: str, toy: Path) -> None:
+def test_a_stage_without_a_result_is_done(toy: Path) -> None:
     fates(toy, _1="nothing", _2="nothing")
-    done = python("-m", "toy", "-m", "seed=1,2", f"hydra/launcher={launcher}", cwd=toy)
+    done = python("-m", "toy", "-m", "seed=1,2", cwd=toy)
     assert ranks(done) == [("0", "done", "seed=1"), ("1", "done", "seed=2")]
     assert "failed" not in done.stdout
     assert "2 of 2 were done before" in python("-m", "toy", "-m", "seed=1,2", cwd=toy).stdout
@@ -137,9 +136,7 @@ def test_a_job_that_its_queue_takes_back_runs_again_and_is_no_failure(toy: Path)
     assert "failed" not in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("number", "launcher"), [(signal.SIGTERM, "local"), (signal.SIGHUP, "joblib"), (signal.SIGINT, "basic")]
-)
+@pytest.mark.parametrize(("number", "launcher"), [(signal.SIGTERM, "local"), (signal.SIGHUP, "joblib")])
 def test_a_signal_ends_a_sweep_and_its_jobs(number: signal.Signals, launcher: str, toy: Path) -> None:
     fates(toy, _1="wait", _2="wait")
     words = [sys.executable, "-m", "toy", "-m", "seed=1,2", f"hydra/launcher={launcher}"]
