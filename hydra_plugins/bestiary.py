@@ -1,11 +1,11 @@
-"""A sweep's launchers and its sweeper, which Hydra takes from this package alone; stages/launch.py has how jobs run."""
+"""A sweep's launchers and its sweeper: Hydra takes them from this package alone; stages/sweeps/ has how jobs run."""
 
 from collections.abc import Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
-from stages.launch import Sturdy
-from stages.slurm import Submitit
+from stages.sweeps.launch import Sturdy
+from stages.sweeps.slurm import Submitit
 
 
 class InTurn(Sturdy):

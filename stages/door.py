@@ -25,8 +25,8 @@ from stages.place import Place
 from stages.ranks import give_way, rank
 from stages.schema import Tree
 from stages.secrets import refuse_secrets
-from stages.sweep import Sweep, finish
-from stages.swept import ERROR, RESULT, story
+from stages.sweeps.sweep import Sweep, finish
+from stages.sweeps.swept import ERROR, RESULT, story
 
 GROUPS = {"dataset": "datasets", "model": "models", "index": "indexes"}
 

@@ -28,7 +28,7 @@ from stages.recorder import client, own_store, reason, store_uri
 from stages.schema import Tree
 from stages.secrets import without_login
 from stages.space import searched
-from stages.swept import jobs, result
+from stages.sweeps.swept import jobs, result
 
 Key = tuple[str, ...]  # a path in the tree: a key of `search.space` may hold dots
 Values = dict[Key, Any]

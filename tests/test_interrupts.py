@@ -9,7 +9,7 @@ import pytest
 from stages import door
 from stages.interrupts import ENDING, Interrupts, ends, heed, status
 from stages.ranks import Rank
-from stages.swept import ERROR
+from stages.sweeps.swept import ERROR
 
 
 @pytest.fixture(autouse=True)

@@ -13,12 +13,12 @@ from stages.config import CONF
 from stages.errors import UserError
 from stages.files import write_json
 from stages.job import Job
-from stages.launch import Sturdy
 from stages.machine import SIDE_BY_SIDE, cores
 from stages.place import Place
-from stages.slurm import close
-from stages.sweep import STURDY, require_jobs, require_launcher
-from stages.swept import RESULT, Swept, jobs, overrides, reason, story
+from stages.sweeps.launch import Sturdy
+from stages.sweeps.slurm import close
+from stages.sweeps.sweep import STURDY, require_jobs, require_launcher
+from stages.sweeps.swept import RESULT, Swept, jobs, overrides, reason, story
 from stages.train.identity import identity
 from tests.conftest import tree
 
@@ -47,7 +47,7 @@ def test_a_launcher_that_cannot_work_here_is_refused(name: str, monkeypatch: pyt
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UserError, match="no srun here; on one machine say hydra/launcher=local"):
         require_launcher(name)
-    monkeypatch.setattr("stages.sweep.find_spec", lambda _: None)
+    monkeypatch.setattr("stages.sweeps.sweep.find_spec", lambda _: None)
     with pytest.raises(UserError, match="make cluster"):
         require_launcher(name)
     require_launcher("joblib")

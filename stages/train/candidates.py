@@ -10,7 +10,7 @@ from stages.console import console
 from stages.files import fingerprint
 from stages.job import Job
 from stages.preprocess.store import Store
-from stages.sweep import table
+from stages.sweeps.sweep import table
 from stages.tracking import Run, flat, tracked
 from stages.train.history import Row
 from stages.train.search import Candidate, candidates, record, winner

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stages.pipeline import Pipeline
-from stages.view import View
+from stages.repro.pipeline import Pipeline
+from stages.repro.view import View
 
 POLL = 0.1  # seconds between two looks at what runs
 GRACE = 30.0  # seconds in which an interrupted stage may end by itself

@@ -11,9 +11,9 @@ from stages.console import console
 from stages.errors import first_line, refusal
 from stages.interrupts import heed, status
 from stages.machine import cores
-from stages.pipeline import Pipeline
-from stages.turns import Turns
-from stages.view import View
+from stages.repro.pipeline import Pipeline
+from stages.repro.turns import Turns
+from stages.repro.view import View
 
 
 def main() -> None:

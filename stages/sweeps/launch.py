@@ -17,8 +17,8 @@ from stages.config import complaint
 from stages.console import console
 from stages.errors import UserError
 from stages.machine import SIDE_BY_SIDE, cores
-from stages.sweep import Sweep
-from stages.swept import Swept, ended_well, reason, story
+from stages.sweeps.sweep import Sweep
+from stages.sweeps.swept import Swept, ended_well, reason, story
 
 CORES = cores()  # of this machine, before a sweep's jobs share it
 KILLED = "killed: its process ended without a result; was there memory enough?"

@@ -10,8 +10,8 @@ from hydra.core.singleton import Singleton
 from stages.console import progress
 from stages.errors import UserError, first_line
 from stages.interrupts import Interrupts
-from stages.launch import CORES, KILLED, Sturdy
-from stages.swept import Swept
+from stages.sweeps.launch import CORES, KILLED, Sturdy
+from stages.sweeps.swept import Swept
 
 GENERIC = ("timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name")
 POLL = 0.5  # seconds between two looks at the jobs

@@ -26,7 +26,7 @@ from stages.lock import alone
 from stages.monitor import rank
 from stages.ranks import give_way
 from stages.ranks import rank as process
-from stages.swept import ended_well, overrides, result, story
+from stages.sweeps.swept import ended_well, overrides, result, story
 
 SWEEP = "sweep.json"  # what a sweep was called with, what its first job follows from, its run in MLflow
 QUEUED = ("local", "slurm", "submitit_local", "submitit_slurm")
