@@ -178,7 +178,10 @@ def die(_piece: list[int], _threads: int, _advance: Advance) -> int:
     return 0
 
 
-def test_a_piece_that_ends_its_process_every_time_is_given_up(cluster: Cluster) -> None:
+def test_a_piece_that_ends_its_process_every_time_is_given_up(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.cluster.RETRIES", 1)
     with pytest.raises(UserError, match=r"engine: dying: a process died \d+ times at the same piece"):
         list(cluster.run("dying", die, [[1]]))
 
