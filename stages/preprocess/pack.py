@@ -6,6 +6,7 @@ Threads, not processes, within a shard: Pillow and hashlib work outside Python's
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -105,9 +106,9 @@ def pack(entries: list[Entry], config: Preprocess, folder: Path, engine: Engine 
         (folder / layout).parent.mkdir()
     packer = Packer(folder, config.size, config.resize)
     pieces = [Shard(number, part) for number, part in enumerate(parts(entries, config.shard))]
-    for _ in (engine or Local()).run("packing", packer, pieces):
-        pass
-    packer.reader.close()
+    with closing(packer.reader):
+        for _ in (engine or Local()).run("packing", packer, pieces):
+            pass
     return split(entries, config, folder, len(pieces))
 
 
