@@ -1,4 +1,5 @@
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -56,3 +57,11 @@ def test_few_files_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     one = sharded(files, [1] * 6)
     assert np.array_equal(one[[5, 0, 3, 0, 2]], whole[[5, 0, 3, 0, 2]])
     assert len(one._mapped) == 2
+
+
+def test_threads_may_share_it_though_few_files_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "OPEN", 2)
+    files, whole = written(tmp_path, [1] * 20)
+    one = sharded(files, [1] * 20)
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda n: np.array_equal(one[n % 20], whole[n % 20]), range(2000)))

@@ -119,3 +119,10 @@ def test_keys_tell_pictures_apart_and_fit() -> None:
     assert found.dtype == KEY
     assert len(set(found.tolist())) == 256
     assert np.array_equal(found[:5], keys([0, 1, 2, 3, 4]))
+
+
+def test_features_that_were_not_written_are_told_not_taken_for_others(tmp_path: Path) -> None:
+    ask(tmp_path, [1, 3])
+    for wanted in ([2], [1, 2], [3, 200]):
+        with pytest.raises(OSError, match=r"1 of \d features are not among those that were written"):
+            features.locate(keys(wanted), Cache(tmp_path, 3)._shards())
