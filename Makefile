@@ -22,6 +22,8 @@ demo: $(READY) ## run the whole pipeline on drawn pictures and show what came of
 	dvc repro
 	python -m stages.list
 
+# who waits for a thread of OpenMP's leaves the core to the tests beside it
+test: export OMP_WAIT_POLICY := PASSIVE
 test: $(CLUSTER) ## run every fast test
 	python -m pytest -m "not slow" -n 2 --dist worksteal
 

@@ -43,10 +43,11 @@ def patient(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_flood_leaves_the_service_at_its_peak(tmp_path: Path) -> None:
     package(tmp_path, size=ORDINARY)
     with attacked(laid_out(tmp_path / "code"), tmp_path) as server:
-        found = flooded("flood", server.address, small(), 4.0)
+        found = flooded("flood", server.address, small(), 3.0, rounds=3)
     assert replace(found, bars=WIDE).wrong == []
 
 
