@@ -3,7 +3,6 @@ import os
 import socket
 import sqlite3
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -196,11 +195,9 @@ def test_what_make_demo_needs_decides_the_exit_status(
     assert "make demo cannot run: git" in capsys.readouterr().out
 
 
-def test_quick_asks_no_framework_and_takes_no_time(home: Path) -> None:
+def test_quick_asks_no_framework_and_loads_none(home: Path) -> None:
     assert len(chosen(quick=False)) - len(chosen(quick=True)) == len(frameworks.probes())
     python("-m", "stages.doctor", "--quick", DVC_ROOT=str(home))
-    begun = time.perf_counter()
     done = python("-X", "importtime", "-m", "stages.doctor", "--quick", "--json", DVC_ROOT=str(home))
-    assert time.perf_counter() - begun < 10
     imported = {line.split()[-1] for line in done.stderr.splitlines()}
     assert not {"torch", "tensorflow", "mlflow", "dvc", "hydra"} & imported

@@ -282,7 +282,7 @@ def test_a_bad_server_ends_in_a_sentence_soon(path: str, good: Web) -> None:
     with pytest.raises(Unfetchable, match=r"^url: ") as caught:
         fetch(Remote(trusting(f"127.0.0.1:{good.port}"), asked), f"http://127.0.0.1:{good.port}{path}")
     assert BAD[path][1] in str(caught.value)
-    assert time.perf_counter() - started < 3
+    assert time.perf_counter() - started < 10
 
 
 def test_who_does_not_answer_is_named(good: Web) -> None:

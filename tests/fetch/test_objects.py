@@ -165,7 +165,7 @@ def test_a_missing_object_is_named_at_once(filled: list[Wanted]) -> None:
     start = time.monotonic()
     with pytest.raises(UserError, match=r"nowhere/x\.jpg: not found.*bucket .*pets, key nowhere/x\.jpg, row 9 of a"):
         fetch_all([missing, *filled], 4)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_what_cannot_be_a_bucket_is_said_at_once(name: str, says: str, filled: l
     start = time.monotonic()
     with pytest.raises(UserError, match=says):
         fetch_all([replace(filled[0], bucket=name, key="0.jpg")], 1)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
 
 
 def test_a_server_is_one_however_it_is_spelled() -> None:
