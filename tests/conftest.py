@@ -2,7 +2,9 @@ import io
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,12 @@ SMALL = Synthetic(images=48, unlabelled=4, corrupt=4, smallest=64, largest=120)
 
 
 def tree(*overrides: str) -> Tree:
-    """Compose and check conf/ with the smoke profile."""
+    """Compose and check conf/ with the smoke profile; each asker gets a tree of its own."""
+    return deepcopy(composed(*overrides))
+
+
+@cache
+def composed(*overrides: str) -> Tree:
     return typed(compose(["profile=smoke", *overrides]))
 
 

@@ -94,16 +94,25 @@ def ran(done: subprocess.CompletedProcess[str]) -> set[str]:
 
 def runs(folder: Path, model: str = "base_cnn") -> list[dict[str, Any]]:
     """Return every MLflow run of a model in a project."""
-    code = (
-        f"import json, mlflow; c = mlflow.MlflowClient(); e = c.get_experiment_by_name('{model}').experiment_id;"
-        "print(json.dumps([dict(id=r.info.run_id, status=r.info.status, params=r.data.params, metrics=r.data.metrics,"
-        "tags=r.data.tags, epochs=len(c.get_metric_history(r.info.run_id, 'val_loss')),"
-        "artifacts=[a.path for a in c.list_artifacts(r.info.run_id) + c.list_artifacts(r.info.run_id, 'test/pictures')"
-        "+ c.list_artifacts(r.info.run_id, 'test')]) for r in c.search_runs([e])]))"
-    )
-    done = python("-c", code, cwd=folder, MLFLOW_TRACKING_URI=f"sqlite:///{folder}/mlflow.db")
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
+    from mlflow import MlflowClient
+
+    store = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    return [
+        {
+            "id": run.info.run_id,
+            "status": run.info.status,
+            "params": run.data.params,
+            "metrics": run.data.metrics,
+            "tags": run.data.tags,
+            "epochs": len(store.get_metric_history(run.info.run_id, "val_loss")),
+            "artifacts": [
+                item.path
+                for place in (None, "test", "test/pictures")
+                for item in store.list_artifacts(run.info.run_id, place)
+            ],
+        }
+        for run in store.search_runs([store.get_experiment_by_name(model).experiment_id])
+    ]
 
 
 @contextmanager

@@ -34,20 +34,13 @@ def test_a_sweep_leaves_dvc_alone_and_ends_with_a_table_the_same_by_every_launch
     assert losses == sorted(losses)
 
 
-def test_optuna_searches(first_branch: Path) -> None:
-    words = ["hydra/sweeper=optuna", "+sweep=base_cnn", "hydra.sweeper.n_trials=2"]
-    done = python("-m", "stages.train", "-m", *words, "models.base_cnn.train.epochs=1", cwd=first_branch)
-    assert "best by min.val_loss first" in done.stdout
-    assert len(list((first_branch / "runs").rglob("result.json"))) == 2
-
-
 def test_a_typo_in_a_sweep_leaves_nothing_behind(first_branch: Path) -> None:
-    before = len(runs(first_branch))
+    before = sha256_file(first_branch / "mlflow.db")
     words = ["model=base_cnn", "models.base_cnn.train.lrr=1e-3,1e-5", "-m"]
     done = python("-m", "stages.train", *words, cwd=first_branch, check=False)
     assert done.returncode == 2
     assert "did you mean lr?" in done.stderr
-    assert len(runs(first_branch)) == before
+    assert sha256_file(first_branch / "mlflow.db") == before
     assert not (first_branch / "runs").exists()
 
 
