@@ -11,6 +11,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -69,8 +70,16 @@ def source(module: str) -> Path:
 
 def defined(module: str, names: Iterable[str]) -> dict[str, ast.FunctionDef]:
     """Return those of the named functions that a module defines, read from its source."""
-    body = ast.parse(source(module).read_text(encoding="utf-8")).body
-    return {node.name: node for node in body if isinstance(node, ast.FunctionDef) and node.name in names}
+    file = source(module)
+    found = functions(file, file.stat().st_mtime_ns)
+    return {name: found[name] for name in names if name in found}
+
+
+@cache
+def functions(file: Path, _changed: int) -> dict[str, ast.FunctionDef]:
+    """Return the functions of a file, which is parsed once however many keys of a tree name it."""
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    return {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
 
 
 def module_of(kind: Kind, name: str, plugins: list[str], where: str) -> str:

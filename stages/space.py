@@ -1,6 +1,6 @@
 """A search space: keys of a model's `train`, each with the values that it may have."""
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -25,7 +25,7 @@ def searched(search: Search, train: Train) -> dict[str, list[Any]]:
 
 def varied(train: Train, values: dict[str, Any]) -> Train:
     """Return a copy of a `train` section with other values, by dotted keys."""
-    config = OmegaConf.merge(OmegaConf.structured(type(train)), asdict(train))
+    config = OmegaConf.structured(train)
     try:
         for key, value in values.items():
             OmegaConf.update(config, key, value)
