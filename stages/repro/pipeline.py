@@ -1,13 +1,16 @@
 """A pipeline as DVC sees it: which stages there are, what each needs, which are out of date, what dvc.lock says."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dvc.dvcfile import PROJECT_FILE
+from dvc.lock import make_lock
 from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
+from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 from dvc.utils.serialize import load_yaml, modify_yaml
 
 
@@ -16,6 +19,7 @@ class Pipeline:
 
     def __init__(self, repo: Repo, targets: Sequence[str]) -> None:
         self.repo = repo
+        self.mend()
         with lock_repo(repo):
             graph = get_active_graph(repo.index.graph)
             planned = plan_repro(graph, collect_stages(repo, targets or [PROJECT_FILE]))
@@ -34,6 +38,18 @@ class Pipeline:
         """Hold DVC's lock: for looking, not for running."""
         with lock_repo(self.repo):
             yield
+
+    def mend(self) -> None:
+        """Do without DVC's list of who reads and writes what where its writing was broken off; DVC would refuse it."""
+        file, lock = (Path(self.repo.tmp_dir) / name for name in (RWLOCK_FILE, RWLOCK_LOCK))
+        hardlinks = self.repo.config["core"]["hardlink_lock"]
+        with make_lock(str(lock), tmp_dir=self.repo.tmp_dir, hardlink_lock=hardlinks, wait=True):
+            try:
+                json.loads(file.read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                return
+            except ValueError:
+                file.unlink()
 
     def changed(self, name: str) -> bool:
         """Return whether a stage is out of date; what it needs is there. DVC's lock is held."""

@@ -102,6 +102,8 @@ class Turns:
                     patience = 0.0
                     send(process, signal.SIGKILL)
                     process.wait()
+            if self.running:
+                self.pipeline.mend()
 
 
 def send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
