@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from attacks.project import copy_project, environment
@@ -28,6 +30,20 @@ SMALL = Synthetic(images=48, unlabelled=4, corrupt=4, smallest=64, largest=120)
 def tree(*overrides: str) -> Tree:
     """Compose and check conf/ with the smoke profile; each asker gets a tree of its own."""
     return deepcopy(composed(*overrides))
+
+
+@pytest.fixture(scope="session")
+def conf() -> DictConfig:
+    """Return conf/, composed as it is."""
+    return compose()
+
+
+def changed(config: DictConfig, *overrides: str) -> DictConfig:
+    """Return a composed tree with other values, as Hydra would set them, without composing all of it again."""
+    tree = config.copy()
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        OmegaConf.update(tree, override.key_or_group, override.value(), force_add=True)
+    return tree
 
 
 @cache

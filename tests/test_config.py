@@ -5,15 +5,20 @@ from pathlib import Path
 import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from stages.checks import check
 from stages.config import CONF, compose, typed
 from stages.errors import UserError
-from tests.conftest import ROOT, python
+from tests.conftest import ROOT, changed, python
 
 PROFILES = sorted(file.stem for file in (CONF / "profile").glob("*.yaml"))
 
+REFUSED = [  # by Hydra
+    ("models.vgg19.train.lrr=1", "models.vgg19.train.lrr: unknown key; did you mean lr?"),
+    ("models.vgg19.train.lr=${nothing}", "Interpolation key 'nothing' not found"),
+    ("indexes.mosaic.matchs.best=1", "indexes.mosaic.matchs: unknown key; did you mean matches?"),
+]
 WRONG = [
     ("+models.vgg19.train.lrr=1", "models.vgg19.train.lrr: unknown key; did you mean lr?"),
     ("models.vgg19.train.lr=fast", "models.vgg19.train.lr: Value 'fast' of type 'str'"),
@@ -45,8 +50,6 @@ WRONG = [
     ("datasets.kaggle.fetch.sha256=abc", "fetch.sha256: abc is of length 3; it must be 64"),
     ("datasets.kaggle.fetch.synthetic.smallest=900", "smallest 900 is more than largest"),
     ("trainer.devices=0", "devices: 0 is out of range; it must be at least 1"),
-    ("models.vgg19.train.lrr=1", "models.vgg19.train.lrr: unknown key; did you mean lr?"),
-    ("models.vgg19.train.lr=${nothing}", "Interpolation key 'nothing' not found"),
     ("bento.queue=0", "bento.queue: 0 is out of range"),
     ("indexes.mosaic.dataset=artwork", "indexes.mosaic.dataset: unknown name 'artwork'; did you mean artworks?"),
     ("indexes.mosaic.features.network=keras_resnet", "features.network: unknown name 'keras_resnet'; did you mean"),
@@ -59,7 +62,6 @@ WRONG = [
     ("indexes.mosaic.blocks=[Culture,Culture]", "indexes.mosaic.blocks: ['Culture', 'Culture'] names a column twice"),
     ("indexes.mosaic.show=[]", "indexes.mosaic.show: empty; name the column that is a picture's heading"),
     ("indexes.mosaic.mode=aproximate", "indexes.mosaic.mode: 'aproximate' is not allowed; did you mean approximate?"),
-    ("indexes.mosaic.matchs.best=1", "indexes.mosaic.matchs: unknown key; did you mean matches?"),
     ("bento.url_hosts=[http://museum.example]", "'http://museum.example' is not allowed; say host or host:port"),
     ("plugins=[no_such_module]", "plugins: no module named 'no_such_module'"),
 ]
@@ -98,10 +100,17 @@ def test_documented_values() -> None:
     assert (base.network["dropout"], vgg.network["dropout"], base.optimizer.betas) == (0.2, 0.5, [0.9, 0.999])
 
 
-@pytest.mark.parametrize(("override", "message"), WRONG)
-def test_wrong_values_are_answered(override: str, message: str) -> None:
+@pytest.mark.parametrize(("override", "message"), REFUSED)
+def test_wrong_overrides_are_answered(override: str, message: str) -> None:
     with pytest.raises(UserError) as refused:
-        typed(compose([override]))
+        compose([override])
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(("override", "message"), WRONG)
+def test_wrong_values_are_answered(override: str, message: str, conf: DictConfig) -> None:
+    with pytest.raises(UserError) as refused:
+        typed(changed(conf, override))
     assert message in str(refused.value)
 
 

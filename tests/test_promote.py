@@ -52,29 +52,32 @@ def new_lines(before: dict[str, str], after: dict[str, str]) -> dict[str, str]:
     ("overrides", "written"),
     [
         ("models.base_cnn.train.lr=1e-4", {BASE: "lr: 0.0001"}),
-        ("models.resnet50.train.lr=0.005", {RESNET: "lr: 0.005; strategy: none"}),
-        ("models.resnet50.train.epochs=5", {RESNET: "epochs: 5"}),
-        ("++models.xception.train.epochs=9", {DEMO: "train: {network: {momentum: 0.9}, epochs: 9}"}),
+        ("models.resnet50.train.epochs=5 ++models.xception.train.epochs=9", {
+            DEMO: "train: {network: {momentum: 0.9}, epochs: 9}",
+            RESNET: "epochs: 5",
+        }),
         ("profile=documented models.base_cnn.train.epochs=9", {BASE: "epochs: 9", CONFIG: "- profile: documented"}),
         ("profile=documented models.base_cnn.train.epochs=10", {CONFIG: "- profile: documented"}),
         ("+models.base_cnn.train.augment={hflip:0.25,crop:0.9} models.base_cnn.train.weights='./w'", {
             BASE: 'weights: "./w"; augment: {crop: 0.9}',
             DEMO: "train: {network: {dropout: 0.0}, epochs: 8, augment: {hflip: 0.25}}",
         }),
-        ("models.base_cnn.train.optimizer.betas=[0.8,0.9] models.base_cnn.evaluate.bins=12", {
+        ("models.base_cnn.train.optimizer.betas=[0.8,0.9] models.base_cnn.evaluate.bins=12 trainer.deterministic=true "
+         "datasets.petimages.fetch.layout.strict_jfif=true bento.threads=4 models.resnet50.train.lr=0.005", {
             BASE: "optimizer: {betas: [0.8, 0.9]}; evaluate: {bins: 12}",
-        }),
-        ("datasets.petimages.fetch.layout.strict_jfif=true trainer.deterministic=true bento.threads=4", {
+            RESNET: "lr: 0.005; strategy: none",
             "conf/datasets/petimages.yaml": "strict_jfif: true",
             "conf/trainer/default.yaml": "deterministic: true",
             "conf/bento/default.yaml": "threads: 4",
         }),
-        ("seed=7 models.vgg19.train.seed=1337", {CONFIG: "seed: 7", "conf/models/vgg19.yaml": "seed: 1337"}),
-        ("models.base_cnn.train.threads=${trainer.devices}", {BASE: 'threads: "${trainer.devices}"'}),
-        ("models.base_cnn.search.space={optimizer.name:[adam]}", {BASE: "search: {space: {optimizer.name: [adam]}}"}),
+        ("seed=7 models.vgg19.train.seed=1337 models.base_cnn.train.threads=${trainer.devices} "
+         "models.base_cnn.search.space={optimizer.name:[adam]}", {
+            BASE: 'threads: "${trainer.devices}"; search: {space: {optimizer.name: [adam]}}',
+            CONFIG: "seed: 7",
+            "conf/models/vgg19.yaml": "seed: 1337",
+        }),
         ("model=base_cnn dataset=kaggle from=x +sweep=base_cnn hydra/launcher=joblib hydra.verbose=false", {}),
-        ("models.base_cnn.train.lr=1e-3 seed=1337 trainer=default profile=demo", {}),
-        ("models@models.base_cnn=base_cnn models.base_cnn.train.lr=0.001", {}),
+        ("models@models.base_cnn=base_cnn models.base_cnn.train.lr=1e-3 seed=1337 trainer=default profile=demo", {}),
     ],
 )  # fmt: skip
 def test_a_value_goes_where_it_takes_effect(

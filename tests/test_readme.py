@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import DictConfig
 
 from stages.config import compose, typed
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT, changed, run
 from tests.gallery import gallery
 
 README = (ROOT / "README.md").read_text()
@@ -17,7 +18,7 @@ COMMANDS = LISTED + [line.lstrip("$ ") for block in BLOCKS for line in block.rep
 TREE = ("models.", "datasets.", "indexes.", "bento.", "trainer.", "engine", "profile=")
 
 
-def changed(command: str) -> tuple[str, ...]:
+def values_of(command: str) -> tuple[str, ...]:
     """Return the values that a command changes, the first of several."""
     words = [word.strip("'") for word in command.split() if "=" in word and not word.startswith(("-", "+"))]
     values = [word for word in words if word.startswith(TREE) and "…" not in word]
@@ -45,9 +46,10 @@ def test_modules_exist(command: str) -> None:
     assert (ROOT / f"{module}.py").exists() or (ROOT / module / "__main__.py").exists()
 
 
-@pytest.mark.parametrize("values", sorted({values for command in COMMANDS if (values := changed(command))}))
-def test_values_are_allowed(values: tuple[str, ...]) -> None:
-    typed(compose(list(values)))
+@pytest.mark.parametrize("values", sorted({values for command in COMMANDS if (values := values_of(command))}))
+def test_values_are_allowed(values: tuple[str, ...], conf: DictConfig) -> None:
+    chosen = any(value.startswith(("profile=", "engine")) for value in values)
+    typed(compose(list(values)) if chosen else changed(conf, *values))
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(((?!http|#)[^)]+)\)", README))

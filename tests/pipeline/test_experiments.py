@@ -41,8 +41,8 @@ def test_an_edit_in_conf_is_not_overlooked(first_branch: Path) -> None:
 
 def test_another_learning_rate_trains_and_what_follows_and_is_an_experiment(first_branch: Path) -> None:
     commit(first_branch, "built")
-    words = ["-n", "slower", "-S", "models.base_cnn.train.lr=1e-5", "evaluate@base_cnn", "package@base_cnn"]
-    expected = {"compose", "train@base_cnn", "evaluate@base_cnn", "package@base_cnn"}
+    words = ["-n", "slower", "-S", "models.base_cnn.train.lr=1e-5", "evaluate@base_cnn"]
+    expected = {"compose", "train@base_cnn", "evaluate@base_cnn"}
     assert ran(run("dvc", "exp", "run", *words, cwd=first_branch)) == expected
     assert "slower" in run("dvc", "exp", "show", "--csv", cwd=first_branch).stdout
     assert "base_cnn" in run("dvc", "metrics", "diff", "--all", cwd=first_branch).stdout

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.recorder import build
 from tests.conftest import copy_project, environment, python
 from tests.pipeline import slurm
 
@@ -25,16 +26,18 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a project with a stage that needs no framework, and a store of runs."""
     folder = copy_project(tmp_path_factory.mktemp("toy") / "project")
     shutil.copy(Path(__file__).with_name("toy.py"), folder)
+    build(folder / "empty.db")
     return folder
 
 
 @pytest.fixture(autouse=True)
 def clean(toy: Path) -> Iterator[None]:
+    shutil.copy(toy / "empty.db", toy / "mlflow.db")
     yield
     for name in ("runs", "mlartifacts"):
         shutil.rmtree(toy / name, ignore_errors=True)
-    for name in ("ran", "recorded", "mlflow.db"):
-        (toy / name).unlink(missing_ok=True)
+    for file in (toy / "ran", toy / "recorded", *toy.glob("mlflow.db*")):
+        file.unlink(missing_ok=True)
 
 
 def fates(toy: Path, **of: str) -> None:
@@ -88,6 +91,7 @@ def test_jobs_that_die_take_no_other_with_them_and_a_repeat_runs_what_is_missing
 def test_jobs_at_once_write_to_one_store_though_one_is_killed(toy: Path) -> None:
     fates(toy, _4="kill")
     (toy / "recorded").touch()
+    (toy / "mlflow.db").unlink()
     words = ["seed=1,2,3,4,5", "hydra/launcher=joblib", "hydra.launcher.n_jobs=5"]
     done = python("-m", "toy", "-m", *words, cwd=toy, check=False)
     assert done.returncode == 1
