@@ -15,16 +15,25 @@ class Interrupts:
 
 
 def heed() -> None:
-    """End on each of the signals as on Ctrl-C; one that is ignored, as nohup has it, stays so."""
+    """End on each of the signals as on Ctrl-C; one that is ignored, as nohup has it, stays so.
+
+    A script's `command &` ignores Ctrl-C. What this process starts must not, or it could not be ended from here.
+    """
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, end)
+        elif number == signal.SIGINT:
+            signal.signal(number, overhear)
 
 
 def end(number: int, _: FrameType | None) -> NoReturn:
     """Note a signal and end as on Ctrl-C."""
     Interrupts.number = number
     raise KeyboardInterrupt
+
+
+def overhear(_number: int, _frame: FrameType | None) -> None:
+    """Go on: a signal with a handler is not ignored by the processes that are started."""
 
 
 def status() -> int:

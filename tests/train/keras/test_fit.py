@@ -92,10 +92,9 @@ def test_a_torn_checkpoint_is_no_end(unbroken: tuple[Trained, dict[str, Any]], p
 @pytest.mark.parametrize(
     "changes",
     [
-        {"accumulate": 2, "clip": 1.0},
+        {"accumulate": 2, "clip": 1.0, "accelerator": "cpu", "schedule": "onecycle"},
         {"precision": "bf16-mixed"},
         {"precision": "16-mixed"},
-        {"accelerator": "cpu", "schedule": "onecycle"},
         {"jit": True, "network": {"name": "entry_flow", "flip": False, "rotation": 0.0}},
     ],
 )
