@@ -12,14 +12,11 @@ from tests.pipeline.projects import STAGES, commit, ran
 pytestmark = pytest.mark.slow
 
 
-def test_one_changed_value_reruns_what_depends_on_it(branch: Path) -> None:
-    assert ran(run("dvc", "exp", "run", "-S", "bento.queue=8", cwd=branch)) == {"compose", "bento"}
-
-
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
         ("datasets.kaggle.fetch.synthetic.images=90", {"compose", "fetch@kaggle"}),
+        ("bento.queue=8", {"compose", "bento"}),
         ("profile=documented", STAGES - {stage for stage in STAGES if stage.startswith("evaluate@")} - {"bento"}),
     ],
 )

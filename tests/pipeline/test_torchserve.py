@@ -3,7 +3,8 @@
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def broken() -> dict[str, tuple[bytes, int]]:
     }
 
 
-@pytest.fixture(scope="module")
+@contextmanager
 def servers(built: Path) -> Iterator[tuple[str, str]]:
     """Yield the addresses of TorchServe and of the service here, both with every PyTorch model."""
     packages = built / "artifacts" / "packages"
@@ -67,20 +68,17 @@ def curl(address: str, model: str, file: Path) -> tuple[int, Any]:
     return int(status), json.loads(body)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_torchserve_answers_as_the_service_does(model: str, servers: tuple[str, str], tmp_path: Path) -> None:
-    for name, content in pictures().items():
-        file = tmp_path / name
-        file.write_bytes(content)
-        (theirs, their_answer), (ours, our_answer) = (curl(address, model, file) for address in servers)
-        assert (theirs, ours) == (200, 200), name
-        assert their_answer == pytest.approx(our_answer, abs=NEAR), name
-
-
-def test_what_is_no_picture_is_refused_alike(servers: tuple[str, str], tmp_path: Path) -> None:
-    for name, (content, status) in broken().items():
-        file = tmp_path / name
-        file.write_bytes(content)
-        theirs, ours = (curl(address, "base_cnn", file) for address in servers)
-        assert theirs == ours, name
-        assert theirs[0] == status, name
+def test_torchserve_answers_and_refuses_as_the_service_does(built: Path, tmp_path: Path) -> None:
+    with servers(built) as addresses:
+        for (name, content), model in product(pictures().items(), MODELS):
+            file = tmp_path / name
+            file.write_bytes(content)
+            (theirs, their_answer), (ours, our_answer) = (curl(address, model, file) for address in addresses)
+            assert (theirs, ours) == (200, 200), (name, model)
+            assert their_answer == pytest.approx(our_answer, abs=NEAR), (name, model)
+        for name, (content, status) in broken().items():
+            file = tmp_path / name
+            file.write_bytes(content)
+            theirs, ours = (curl(address, "base_cnn", file) for address in addresses)
+            assert theirs == ours, name
+            assert theirs[0] == status, name
