@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, encoded, photo, python, run
+from tests.conftest import ROOT, python, run
 from tests.pipeline.projects import runs
 
 pytestmark = pytest.mark.slow
@@ -46,17 +46,6 @@ def test_a_search_is_one_run_whose_winner_knows_its_test_metrics(built: Path) ->
     assert len(nested) == 2
     (best,) = (item for item in nested if "test_accuracy" in item["metrics"])
     assert best["metrics"]["best_val_accuracy"] == max(item["metrics"]["best_val_accuracy"] for item in nested)
-
-
-def test_later_stages_go_on_from_a_run(first_branch: Path) -> None:
-    python("-m", "stages.train", "model=base_cnn", "models.base_cnn.train.epochs=1", cwd=first_branch)
-    (folder,) = (first_branch / "runs").glob("*/*-train")
-    python("-m", "stages.package", "model=base_cnn", f"from={folder.relative_to(first_branch)}", cwd=first_branch)
-    assert (folder / "artifacts" / "packages" / "base_cnn" / "model.onnx").exists()
-    image = first_branch / "image.jpg"
-    image.write_bytes(encoded(photo(), "JPEG"))
-    done = python("-m", "stages.predict", "model=base_cnn", f"from={folder}", str(image), "--json", cwd=first_branch)
-    assert json.loads(done.stdout)[0]["label"] in ("cat", "dog")
 
 
 def test_mlflow_runs_the_project(branch: Path) -> None:
