@@ -4,6 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 CLUSTER := $(VENV)/.cluster
 TESTS ?= not slow
+WORKERS ?= 2
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # nothing here reports home
@@ -26,7 +27,7 @@ demo: $(READY) ## run the whole pipeline on drawn pictures and show what came of
 # who waits for a thread of OpenMP's leaves the core to the tests beside it
 test: export OMP_WAIT_POLICY := PASSIVE
 test: $(CLUSTER) ## run every fast test; TESTS="not alone": the slow ones too
-	python -m pytest -m "$(TESTS)" -n 3 --dist worksteal
+	python -m pytest -m "$(TESTS)" -n $(WORKERS) --dist worksteal
 
 serve: $(READY) ## serve all packaged models on http://localhost:3000
 	bentoml serve bento.service:Bestiary

@@ -14,13 +14,13 @@ from threading import Thread
 import psutil
 
 from attacks.project import environment
+from stages import SILENT
 
 FRAMEWORKS = (
     "hydra", "matplotlib.figure", "mlflow.onnx", "model_archiver.model_packaging", "onnx", "onnxruntime", "onnxscript",
     "pandas", "PIL.Image", "pyarrow.parquet", "pytorch_lightning", "requests", "safetensors.torch", "sklearn.metrics",
     "torch._dynamo", "torch.onnx", "torchvision.transforms.v2",
 )  # fmt: skip
-QUIET = {"ORT_DISABLE_TELEMETRY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}  # as stages/ has it before they are imported
 PATIENCE = 5.0  # seconds within which what a killed process started must have ended too
 LONGEST = 600.0
 
@@ -89,7 +89,7 @@ class Warm:
         self.log = log
         script = Path(__file__).with_name("nursery.py")
         self._process = subprocess.Popen(
-            [sys.executable, str(script), *FRAMEWORKS], env=environment(**QUIET, **changes), text=True,
+            [sys.executable, str(script), *FRAMEWORKS], env=environment(**SILENT, **changes), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._answer()

@@ -40,10 +40,10 @@ def conf() -> DictConfig:
 
 def changed(config: DictConfig, *overrides: str) -> DictConfig:
     """Return a composed tree with other values, as Hydra would set them, without composing all of it again."""
-    tree = config.copy()
+    found = config.copy()
     for override in OverridesParser.create().parse_overrides(list(overrides)):
-        OmegaConf.update(tree, override.key_or_group, override.value(), force_add=True)
-    return tree
+        OmegaConf.update(found, override.key_or_group, override.value(), force_add=True)
+    return found
 
 
 @cache
