@@ -1,4 +1,4 @@
-# Bestiary. Needs Python ≥ 3.11, make and git; everything else is set up in .venv.
+# Bestiary. Needs Python 3.11–3.13, make and git; everything else is set up in .venv.
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
@@ -15,18 +15,18 @@ export ORT_DISABLE_TELEMETRY := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test serve ui bench cluster
+.PHONY: help demo test serve ui bench cluster repository
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) ## run the whole pipeline on drawn pictures and show what came of it
+demo: repository $(READY) ## run the whole pipeline on drawn pictures and show what came of it
 	dvc repro
 	python -m stages.list
 
 # who waits for a thread of OpenMP's leaves the core to the tests beside it
 test: export OMP_WAIT_POLICY := PASSIVE
-test: $(CLUSTER) ## run every fast test; TESTS="not alone": the slow ones too
+test: repository $(CLUSTER) ## run every fast test; TESTS="not alone": the slow ones too
 	python -m pytest -m "$(TESTS)" -n $(WORKERS) --dist worksteal
 
 serve: $(READY) ## serve all packaged models on http://localhost:3000
@@ -40,8 +40,13 @@ bench: $(READY) ## measure the speed claims against their peers
 
 cluster: $(CLUSTER) ## add what several machines need: Ray, submitit
 
+# DVC runs in a repository only, and says so after minutes of set-up
+repository:
+	@git rev-parse --git-dir >/dev/null || grep -qsE 'no_scm *= *true' .dvc/config .dvc/config.local || \
+		{ echo 'Bestiary needs a git repository: git init && git add -A && git commit -m start' >&2; exit 1; }
+
 $(READY): requirements.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bestiary needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Bestiary needs Python 3.11–3.13, this is %d.%d: make PYTHON=python3.12 …" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --require-hashes -r requirements.lock

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 from attacks.service import attacked, laid_out
 from attacks.verdict import verdict
-from stages.config import project
-from stages.console import progress
+from stages.core.console import create_progress
+from stages.core.workspace import project_root
 
 EXAMPLES = 40  # of an operation in a round
 SCRIPT = Path(sys.executable).parent / "schemathesis"
@@ -69,7 +69,7 @@ def fuzzed(address: str, document: str, examples: int, seed: int, scratch: Path)
 def attack(address: str, documents: list[str], cases: int, seed: int, scratch: Path) -> list[Fuzzed]:
     """Send so many cases at least, in rounds of all documents; each round has a seed of its own."""
     found: list[Fuzzed] = []
-    with progress() as bar:
+    with create_progress() as bar:
         task = bar.add_task("cases", total=cases)
         while sum(one.cases for one in found) < cases:
             for document in documents:
@@ -95,7 +95,7 @@ def main() -> int:
     given = parser.parse_args()
     with TemporaryDirectory() as scratch:
         code = laid_out(Path(scratch) / "code", url_timeout=1.0)
-        with attacked(code, project(), "Bestiary") as server:
+        with attacked(code, project_root(), "Bestiary") as server:
             found = attack(server.address, list(DOCUMENTS), given.cases, given.seed, Path(scratch))
     return verdict(("document", "cases"), ((one.cells, one.wrong) for one in found))
 

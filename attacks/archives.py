@@ -16,15 +16,16 @@ from attacks.drawn import picture, saved
 from attacks.memory import resident
 from attacks.verdict import verdict
 from attacks.zips import Member, Named, hostile
-from stages.config import compose, typed
-from stages.console import console, track
-from stages.errors import UserError
-from stages.fetch import scratch
-from stages.fetch.layout import Layout
-from stages.fetch.layouts import artworks, folder, kaggle, petimages, stanford_dogs
+from stages.config.composition import compose_tree
+from stages.config.load import validate
+from stages.config.schema import Preprocess
+from stages.core import archive
+from stages.core.console import console, track
+from stages.core.errors import UserError
+from stages.layouts import artworks, folder, kaggle, petimages, stanford_dogs
+from stages.layouts.base import Layout
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report
-from stages.schema import Preprocess
 
 GOOD = 12  # pictures of every archive
 SLOWEST = 10.0  # seconds for one archive
@@ -105,7 +106,7 @@ def met(name: str, home: Path) -> Met:
 
 def meet(name: str, home: Path) -> Met:
     """Go through the archives one by one."""
-    scratch.MOST_BESIDE = BESIDE
+    archive.EXTRA_BYTES = BESIDE
     kind, faults = KINDS[name], []
     count = refused = 0
     slowest, before = 0.0, 0.0
@@ -137,7 +138,7 @@ def tried(kind: Kind, content: bytes, home: Path) -> tuple[str, list[str]]:
     except Exception as error:
         faults = [f"{type(error).__name__}: {error}"[:300]]
     written = sum(file.stat().st_size for file in inside.rglob("*") if file.is_file())
-    if written > len(content) * (2 + scratch.MOST_TIMES) + scratch.MOST_BESIDE:
+    if written > len(content) * (2 + archive.MAX_EXPANSION) + archive.EXTRA_BYTES:
         faults.append(f"{written / 2**20:.0f} MB were written")
     if outside(home, inside) != before:
         faults.append("something was written outside")
@@ -170,7 +171,7 @@ def prepared(kind: Kind, raw: Path, inside: Path) -> list[str]:
 @cache
 def config() -> Preprocess:
     """Return how pictures are prepared."""
-    return typed(compose(["datasets.folder.preprocess.size=32"])).datasets["folder"].preprocess
+    return validate(compose_tree(["datasets.folder.preprocess.size=32"])).datasets["folder"].preprocess
 
 
 def main() -> int:

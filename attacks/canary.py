@@ -21,12 +21,12 @@ from attacks.drawn import picture, saved
 from attacks.leaks import Leak, leaks
 from attacks.stores import address, server, spoken
 from attacks.verdict import verdict
-from stages.config import CODE
-from stages.console import track
+from stages.config.schema import Synthetic
+from stages.core.console import track
+from stages.core.files import write_json, write_text
+from stages.core.workspace import CODE_ROOT
 from stages.fetch import table
-from stages.fetch.layouts import kaggle
-from stages.files import write_json, write_text
-from stages.schema import Synthetic
+from stages.layouts import kaggle
 
 PROJECT = "project"
 WHO = ("-c", "user.name=canary", "-c", "user.email=canary@example.org")
@@ -138,7 +138,7 @@ def steps(canary: Canary) -> list[Step]:
 def point(project: Path, urls: dict[str, str]) -> None:
     """Let the smallest profile of a project say where datasets come from."""
     file = project / "conf" / "profile" / "smoke.yaml"
-    values = yaml.safe_load((CODE / "conf" / "profile" / "smoke.yaml").read_text(encoding="utf-8"))
+    values = yaml.safe_load((CODE_ROOT / "conf" / "profile" / "smoke.yaml").read_text(encoding="utf-8"))
     for name, url in urls.items():
         values["datasets"][name]["fetch"]["url"] = url
     write_text(file, f"# @package _global_\n{yaml.safe_dump(values)}")
@@ -158,7 +158,7 @@ def prepared(home: Path) -> Iterator[Canary]:
 
     served = home / "served"
     served.mkdir()
-    kaggle.draw(served, Synthetic(images=80, unlabelled=4, corrupt=2, smallest=64, largest=120), seed=7)
+    kaggle.draw(served, Synthetic(images=80, unlabelled=4, corrupt=2, classes=2, smallest=64, largest=120), seed=7)
     write_json(home / "google.json", {"type": "service_account", "private_key": SECRETS["Google key"]})
     copied(home / PROJECT)
     with ExitStack() as stack:
@@ -177,7 +177,7 @@ def prepared(home: Path) -> Iterator[Canary]:
 def copied(project: Path) -> None:
     """Copy the project's own files, as a fresh clone would hold them, with the smallest profile."""
     for name in COPIED:
-        source, target = CODE / name, project / name
+        source, target = CODE_ROOT / name, project / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))

@@ -21,7 +21,7 @@ from rich.table import Table
 from attacks.steps import Step, fresh, needed, steps
 from attacks.traces import Traces, differences, traces
 from attacks.victim import LONGEST, Cold, Warm
-from stages.console import console, track
+from stages.core.console import console, track
 
 STAGES = ("fetch", "preprocess", "train", "evaluate", "package", "publish")
 KEPT = (".checkpoints", "data/cache")  # unfinished work that the next attempt goes on with

@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 from attacks.drawn import drawn
 from attacks.memory import resident, watched
 from attacks.mutations import Mutation
-from stages.config import CODE, compose, typed
+from stages.config.composition import compose_tree
+from stages.config.load import validate
+from stages.core.workspace import CODE_ROOT
 
 GROWTH = 150.0  # MB
 SLOWEST = 5.0  # seconds for one file
@@ -79,7 +81,7 @@ def decoded(hostile: Sequence[Mutation]) -> Eaten:
 
 def decode_each(hostile: Sequence[Mutation]) -> dict[str, Any]:
     """Return how many could be decoded, the slowest, and the memory that stayed."""
-    from stages.preprocess.decode import Undecodable, pixels
+    from stages.core.image import Undecodable, pixels
 
     kept, slowest, faults, before = 0, 0.0, [], resident()
     for mutation in hostile:
@@ -112,11 +114,11 @@ def prepared(hostile: Sequence[Mutation], scratch: Path) -> Eaten:
 
 def prepare(raw: Path, scratch: Path) -> dict[str, Any]:
     """Return what manifest and store say was kept and dropped, and the memory that all took beyond a tenth of them."""
-    from stages.fetch.layouts import folder
+    from stages.layouts import folder
     from stages.preprocess.pack import pack
     from stages.preprocess.report import report
 
-    config = typed(compose([f"datasets.folder.preprocess.size={SIZE}"])).datasets["folder"].preprocess
+    config = validate(compose_tree([f"datasets.folder.preprocess.size={SIZE}"])).datasets["folder"].preprocess
     entries = folder.entries(raw, scratch / "nested")
     for target in (scratch / "tenth", scratch / "store"):
         target.mkdir()
@@ -173,7 +175,7 @@ def predict(words: Sequence[Path], home: Path) -> tuple[list[dict[str, Any]], fl
     """Return what the command answers, and the most memory it held, MB; raise RuntimeError where it did not answer."""
     command = [sys.executable, "-m", "stages.predict", "model=base_cnn", f"from={home}", "--json", *map(str, words)]
     with TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, cwd=CODE, stdout=said, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, cwd=CODE_ROOT, stdout=said, stderr=subprocess.DEVNULL)
         most = watched(process, PATIENCE)
         said.seek(0)
         text = said.read()

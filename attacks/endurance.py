@@ -18,7 +18,7 @@ from attacks.verdict import verdict
 from benchmarks.load import Client, Question, Seen, together
 from benchmarks.packages import package
 from benchmarks.server import Server
-from stages.console import progress
+from stages.core.console import create_progress
 
 GROWTH = 5.0  # MB a worker
 FEW = 2  # threads or files more
@@ -81,7 +81,7 @@ class Endured:
 
 def endured(server: Server, count: int) -> Endured:
     """Ask so many questions, every one at a path of its own where there is none."""
-    with progress() as bar:
+    with create_progress() as bar:
         task = bar.add_task("requests", total=count)
         found: list[Held] = []
         unexpected: list[str] = []

@@ -16,7 +16,7 @@ from attacks.verdict import verdict
 from benchmarks.load import Question, Seen, closed, percentile, steady
 from benchmarks.packages import ORDINARY, package
 from bento.settings import settings
-from stages.console import track
+from stages.core.console import track
 
 TIMES = 5
 EVEN = 0.6  # of the places: connections do not spread evenly over several workers, and none shall be full

@@ -26,7 +26,7 @@ from attacks.verdict import verdict
 from benchmarks.load import closed, percentile
 from benchmarks.packages import ORDINARY, package
 from benchmarks.server import Server
-from stages.console import track
+from stages.core.console import track
 
 PATIENCE = 6.0  # seconds: `bento.client_timeout` of the attacked service
 LEEWAY = 10.0

@@ -23,7 +23,7 @@ from attacks.origin import origin
 from attacks.steps import RUN, Step, fresh, needed, published, steps, table
 from attacks.traces import Traces, below, differences, traces, unfinished
 from attacks.victim import LONGEST, Cold, Victim, Warm, tail
-from stages.console import console, progress
+from stages.core.console import console, create_progress
 
 STAGES = ("download", "objects", "fetch", "preprocess", "train", "evaluate", "package")
 RATE = 2e5  # bytes a second that are served
@@ -179,7 +179,7 @@ def attack(
     scratch = base / "tmp"
     scratch.mkdir(parents=True)
     found = {}
-    with prepared(base, seed, dvc, cold, scratch) as (assault, url), progress() as bar:
+    with prepared(base, seed, dvc, cold, scratch) as (assault, url), create_progress() as bar:
         known, task = steps(url), bar.add_task("killing", total=sum(kills.values()))
         for name in chosen:
             found[name] = assault.run(known[name], kills.get(name, 0), lambda: bar.advance(task))

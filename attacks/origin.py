@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from stages.files import sha256_bytes
+from stages.core.files import hash_bytes
 
 BLOCK = 2**15
 
@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         if content is None:
             self.send_error(404)
             return
-        tag = f'"{sha256_bytes(content)[:16]}"'
+        tag = f'"{hash_bytes(content)[:16]}"'
         wanted = self.headers.get("Range") if self.headers.get("If-Range") in (None, tag) else None
         start = int(wanted.removeprefix("bytes=").partition("-")[0]) if wanted else 0
         if wanted and start >= len(content):

@@ -12,7 +12,7 @@ from attacks.eaten import Eaten, decoded, predicted, prepared
 from attacks.mutations import Mutation, mutations
 from attacks.verdict import verdict
 from benchmarks.packages import ORDINARY, package
-from stages.console import track
+from stages.core.console import track
 
 
 def main() -> int:

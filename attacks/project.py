@@ -5,17 +5,17 @@ import shutil
 import sys
 from pathlib import Path
 
-from stages.config import CODE
+from stages.core.workspace import CODE_ROOT
 
 FILES = ("MLproject", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore", ".gitignore")
-COPIED = ("bento", "conf", "hydra_plugins", "stages", *FILES)
+COPIED = ("bento", "conf", "stages", *FILES)
 OWN = ("DVC", "MLFLOW", "BESTIARY", "ORT_", "PYTHONDONTWRITEBYTECODE")  # of this process, not of those that it starts
 
 
 def copy_project(target: Path) -> Path:
     """Copy the project's own files, as a fresh clone would hold them."""
     for name in COPIED:
-        source = CODE / name
+        source = CODE_ROOT / name
         if source.is_dir():
             shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -23,7 +23,7 @@ def copy_project(target: Path) -> Path:
             shutil.copyfile(source, target / name)
     (target / ".dvc").mkdir()
     for name in ("config", ".gitignore"):
-        shutil.copyfile(CODE / ".dvc" / name, target / ".dvc" / name)
+        shutil.copyfile(CODE_ROOT / ".dvc" / name, target / ".dvc" / name)
     return target
 
 

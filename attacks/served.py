@@ -19,7 +19,7 @@ from attacks.verdict import verdict
 from benchmarks.load import Client, Question
 from benchmarks.packages import package
 from benchmarks.server import Server
-from stages.console import track
+from stages.core.console import track
 
 SIZE = 64
 INFER = f"/v2/models/{MODEL}_jpeg/infer"

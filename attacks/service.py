@@ -13,8 +13,8 @@ from PIL import Image
 
 from benchmarks.load import Question
 from benchmarks.server import Server, started
-from stages.config import CODE
-from stages.files import write_text
+from stages.core.files import write_text
+from stages.core.workspace import CODE_ROOT
 
 MODEL = "base_cnn"
 WHERE = f"/predictions/{MODEL}"
@@ -24,8 +24,8 @@ SMALL, LARGE = (500, 375), (2400, 1800)
 def laid_out(home: Path, **settings: object) -> Path:
     """Copy what the services need into a folder, with these keys of `bento` changed; return the folder."""
     for name in ("bento", "stages"):
-        shutil.copytree(CODE / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
-    params = yaml.safe_load((CODE / "params.yaml").read_text(encoding="utf-8"))
+        shutil.copytree(CODE_ROOT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+    params = yaml.safe_load((CODE_ROOT / "params.yaml").read_text(encoding="utf-8"))
     write_text(home / "params.yaml", yaml.safe_dump({"bento": params["bento"] | settings}))
     return home
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from attacks.origin import folder_files
 from attacks.project import copy_project, environment
-from stages.schema import Synthetic
+from stages.config.schema import Synthetic
 
-DRAWN = Synthetic(images=160, unlabelled=0, corrupt=4, smallest=64, largest=200)
+DRAWN = Synthetic(images=160, unlabelled=0, corrupt=4, classes=2, smallest=64, largest=200)
 RUN = "runs/attack"
 
 
@@ -97,7 +97,7 @@ def fresh(folder: Path) -> Path:
 
 def published(scratch: Path) -> dict[str, bytes]:
     """Return files to be downloaded: an archive of cats and dogs, and the same as objects that a table names."""
-    from stages.fetch.layouts import kaggle
+    from stages.layouts import kaggle
 
     scratch.mkdir(parents=True, exist_ok=True)
     archive = kaggle.draw(scratch, DRAWN, seed=1)
@@ -106,10 +106,10 @@ def published(scratch: Path) -> dict[str, bytes]:
 
 def objects(archive: Path) -> dict[str, bytes]:
     """Return half of an archive's pictures, each under a name of its own."""
-    from stages.fetch.archive import Reader
-    from stages.fetch.layouts import kaggle
+    from stages.core.archive import ArchiveReader
+    from stages.layouts import kaggle
 
-    reader = Reader()
+    reader = ArchiveReader()
     entries = [entry for entry in kaggle.entries(archive, archive.parent / "nested") if entry.label]
     half = enumerate(entries[: len(entries) // 2])
     found = {f"objects/{entry.label}/{number}.jpg": reader.read(entry) for number, entry in half}

@@ -16,7 +16,7 @@ from benchmarks.load import Client, Question, Seen, steady
 from benchmarks.packages import ORDINARY, package
 from benchmarks.server import Server
 from bento.settings import settings
-from stages.console import console, track
+from stages.core.console import console, track
 
 READY = ("/readyz", "/v2/health/ready", "/ping")
 BEFORE, AFTER = 2.0, 4.0  # seconds of load

@@ -12,11 +12,12 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from stages.recorder import SQLITE, make
+from stages.core.mlflow_store import SQLITE, ensure_database
 
 SLOW = 5.0  # seconds for each answer
 ID = "0123456789abcdef0123456789abcdef"
-RUN = {"run": {"info": {"run_id": ID, "experiment_id": "1", "status": "RUNNING", "artifact_uri": "/nowhere"}}}
+INFO = {"run_id": ID, "experiment_id": "1", "status": "RUNNING", "artifact_uri": "mlflow-artifacts:/1/artifacts"}
+RUN = {"run": {"info": INFO}}
 EXPERIMENT = {"experiment": {"experiment_id": "1", "name": "x", "lifecycle_stage": "active"}, "experiment_id": "1"}
 
 Middle = Callable[[], None]
@@ -136,7 +137,7 @@ def database(file: Path) -> str:
     """Make a store in a file; return its address."""
     uri = f"{SQLITE}{file}"
     with environment(MLFLOW_TRACKING_URI=uri):
-        make()
+        ensure_database()
     return uri
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from stages.files import sha256_file
+from stages.core.files import hash_file
 
 ROOTS = ("data", "artifacts", "runs", ".checkpoints", "published")
 
@@ -17,8 +17,7 @@ def traces(project: Path, roots: tuple[str, ...] = ROOTS) -> Traces:
     """Return path → SHA-256 of every file below the folders that stages write to; empty folders count too."""
     found = (path for root in roots for path in (project / root).rglob("*"))
     return {
-        path.relative_to(project).as_posix(): sha256_file(path) if path.is_file() else "folder"
-        for path in sorted(found)
+        path.relative_to(project).as_posix(): hash_file(path) if path.is_file() else "folder" for path in sorted(found)
     }
 
 

@@ -12,7 +12,7 @@ from attacks.origin import origin
 from attacks.steps import Step, fresh, published, steps
 from attacks.traces import below, differences, locked, traces
 from attacks.victim import LONGEST, Cold, Victim
-from stages.console import console, track
+from stages.core.console import console, track
 
 SOON = 60.0  # seconds within which who cannot go on says so: a start of DVC's, on a busy machine
 RATE = 3e5

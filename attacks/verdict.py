@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
-from stages.console import console
+from stages.core.console import console
 
 SHOWN = 10  # things that are wrong with one row
 

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from benchmarks.table import HEAD, Row, markdown, read, renewed, row
 from benchmarks.timing import Ratio
-from stages.console import console
-from stages.files import write_text
+from stages.core.console import console
+from stages.core.files import write_text
 
 RESULTS = Path(__file__).with_name("results.md")
 GROUPS = {  # in the order of the page: name → module and function, which returns a ratio or several
@@ -26,10 +26,11 @@ GROUPS = {  # in the order of the page: name → module and function, which retu
     "v2": "benchmarks.serving:inference",
     "similar": "benchmarks.similar_http:asking",
     "search": "benchmarks.similarity:similarity",
-    "growth": "benchmarks.growth:growth",
+    "sizes": "benchmarks.growth:growth",
     "beyond": "benchmarks.beyond:beyond",
     "matches": "benchmarks.growth:matching",
     "startup": "benchmarks.startup:starting",
+    "growth": "benchmarks.project_growth:measure_growth",
 }
 
 

@@ -23,10 +23,10 @@ from benchmarks.server import served
 from benchmarks.similar_http import photograph
 from benchmarks.timing import REST, Ratio, shown
 from benchmarks.torchserve import torchserve
-from stages.config import CODE
-from stages.console import track
+from stages.core.console import track
+from stages.core.onnx_model import OnnxModel
+from stages.core.workspace import CODE_ROOT
 from stages.preprocess.store import Images
-from stages.runtime import Network
 
 MODELS = ("base_cnn", "resnet50")
 PRESETS = {"latency 1 × 2": (1, 2), "throughput 2 × 1": (2, 1)}  # workers × threads
@@ -110,8 +110,8 @@ def servers(home: Path, folder: Path) -> Iterator[tuple[str, AbstractContextMana
 def service(home: Path, folder: Path, workers: int, threads: int) -> AbstractContextManager[str]:
     """Serve a package by a copy of the code that has settings of its own."""
     for name in ("bento", "stages"):
-        shutil.copytree(CODE / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
-    params = yaml.safe_load((CODE / "params.yaml").read_text(encoding="utf-8"))
+        shutil.copytree(CODE_ROOT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+    params = yaml.safe_load((CODE_ROOT / "params.yaml").read_text(encoding="utf-8"))
     chosen = params["bento"] | {"workers": workers, "threads": threads}
     (home / "params.yaml").write_text(yaml.safe_dump({"bento": chosen}), encoding="utf-8")
     bentoml = str(Path(sys.executable).with_name("bentoml"))
@@ -163,8 +163,8 @@ def told(loads: list[Load]) -> str:
 
 def alone(folder: Path, rounds: int, ask: Callable[[], Load]) -> Ratio:
     """Compare the service, asked by one client, with its ONNX session given decoded pixels, as many threads."""
-    network = Network(folder, PRESETS["latency 1 × 2"][1])
-    image = pictures(1, network.contract["size"])
+    network = OnnxModel(folder, PRESETS["latency 1 × 2"][1])
+    image = pictures(1, network.metadata["size"])
     pairs = [(ask().median, bare(network, image)) for _ in track(range(rounds), rounds, f"{folder.name} alone")]
     ours, model = (statistics.median(side) for side in zip(*pairs, strict=True))
     claim = f"POST a JPEG to {folder.name}, 1 client, vs its ONNX session alone: HTTP, decoding, queue"
@@ -172,7 +172,7 @@ def alone(folder: Path, rounds: int, ask: Callable[[], Load]) -> Ratio:
     return Ratio(claim, f"p50 {shown(ours)}", f"p50 {shown(model)}", [b / a for a, b in pairs], bar)
 
 
-def bare(network: Network, image: Images, times: int = 40) -> float:
+def bare(network: OnnxModel, image: Images, times: int = 40) -> float:
     """Return how long one prediction usually takes, seconds."""
     time.sleep(REST)
     taken = []

@@ -15,11 +15,11 @@ import numpy as np
 
 from benchmarks.artworks import DIMENSION, Drawn, labels, unseen
 from benchmarks.timing import Ratio, shorter
+from stages.core.arrays import ShardedArray
 from stages.index.conditional import ApproximateIndex, ConditionalIndex
 from stages.index.conditional.approximate import train
 from stages.index.conditional.pages import HELD, Bounded, Budget
 from stages.index.conditional.where import among
-from stages.shards import Sharded
 from stages.train.features import KEY, Cache
 
 ROWS, MEMORY_MB, ROUNDS, QUERIES, K, BATCH = 500_000, 1024, 3, 9, 10, 64
@@ -65,7 +65,7 @@ def versus(name: str, bounded: list[float], free: list[float]) -> Ratio:
     return shorter(f"a query, {name}, within bounds vs all mapped", bounded, free, "reported")
 
 
-def drawn(home: Path, rows: int) -> Sharded:
+def drawn(home: Path, rows: int) -> ShardedArray:
     """Return a collection in the shards of a feature cache, drawn where it is not there."""
     source = Drawn(rows)
     keys = np.array([number.to_bytes(8, "big") + b"features" for number in range(rows)], KEY)

@@ -11,20 +11,21 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from benchmarks.timing import Ratio, compare
-from stages.config import compose, typed
-from stages.fetch.archive import pack
-from stages.fetch.layouts import kaggle
-from stages.files import write_json
-from stages.machine import cores
+from stages.config.composition import compose_tree
+from stages.config.load import validate
+from stages.config.schema import Preprocess, Synthetic
+from stages.core.archive import write_zip
+from stages.core.files import write_json
+from stages.core.system import cpu_count
+from stages.layouts import kaggle
 from stages.preprocess.pack import pack as prepare
 from stages.preprocess.report import report
 from stages.preprocess.store import Store
-from stages.schema import Preprocess, Synthetic
 from stages.train.order import Order
 
 SIZE = 224
 STORES = "stores"
-CORES = cores()
+CORES = cpu_count()
 
 
 def preparing() -> list[Ratio]:
@@ -40,7 +41,9 @@ def preparing() -> list[Ratio]:
 
 def archive(folder: Path, images: int, width: int, height: int) -> Path:
     """Write a Kaggle-layout zip of JPEGs of one size, and the same pictures as a folder for each class."""
-    spec = Synthetic(images=images, unlabelled=0, corrupt=0, smallest=min(width, height), largest=max(width, height))
+    spec = Synthetic(
+        images=images, unlabelled=0, corrupt=0, classes=2, smallest=min(width, height), largest=max(width, height)
+    )
     drawn = kaggle.draw(folder, spec, seed=0)
     files = []
     with zipfile.ZipFile(drawn) as opened:
@@ -50,7 +53,7 @@ def archive(folder: Path, images: int, width: int, height: int) -> Path:
             target = folder / "images" / name.split("/")[1][:3] / name.split("/")[1]
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-    pack(drawn, files)
+    write_zip(drawn, files)
     return drawn
 
 
@@ -67,7 +70,7 @@ def resized(data: bytes, width: int, height: int) -> bytes:
 
 def config() -> Preprocess:
     """Return the preprocess section at 224 pixels."""
-    return typed(compose([f"datasets.kaggle.preprocess.size={SIZE}"])).datasets["kaggle"].preprocess
+    return validate(compose_tree([f"datasets.kaggle.preprocess.size={SIZE}"])).datasets["kaggle"].preprocess
 
 
 def packing(folder: Path, images: int, width: int, height: int, bar: str) -> Ratio:

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.server import seconds_to_ready
-from stages.config import project
-from stages.console import console
+from stages.core.console import console
+from stages.core.workspace import project_root
 
 ROUNDS = 5
 BENTO = "artifacts/bentos/breeds"
@@ -19,7 +19,7 @@ BENTO = "artifacts/bentos/breeds"
 
 def main() -> None:
     """Install, weigh, start, and print what was found."""
-    bento = (project() / (sys.argv[1] if len(sys.argv) > 1 else BENTO)).resolve()
+    bento = (project_root() / (sys.argv[1] if len(sys.argv) > 1 else BENTO)).resolve()
     with tempfile.TemporaryDirectory() as home:
         installed = install(bento, Path(home))
         packages = list(installed.glob("*.dist-info"))

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from benchmarks.keras_export import MOSAIC, exported
 from benchmarks.packages import classifier, described, documented, pictures
 from benchmarks.timing import Ratio, race
-from stages.machine import cores
+from stages.core.onnx_model import create_session
+from stages.core.system import cpu_count
 from stages.preprocess.store import Images
-from stages.runtime import session
 
 IMAGES, BATCHES = 8, (1, 8)
 NEAR = 1e-4
@@ -46,7 +46,7 @@ def of_torch(name: str, folder: Path) -> tuple[int, dict[str, Engine]]:
     description = described(tree, name)
     model = classifier(tree.models[name], description)
     export(model, description.size, tree.models[name].package.opset, folder / "model.onnx")
-    torch.set_num_threads(cores())
+    torch.set_num_threads(cpu_count())
 
     def eager(images: Images) -> Answers:
         with torch.inference_mode():
@@ -65,7 +65,7 @@ def of_keras(name: str, folder: Path) -> tuple[int, dict[str, Engine]]:
 
 def onnx(file: Path) -> Engine:
     """Return ONNX Runtime with a thread for each core, as the services have it."""
-    opened: Any = session(file, cores())
+    opened: Any = create_session(file, cpu_count())
     given = opened.get_inputs()[0].name
     return lambda images: opened.run(None, {given: images})[0]
 

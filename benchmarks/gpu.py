@@ -7,7 +7,7 @@ not count; a time is taken when the GPU is done.
 import argparse
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -20,14 +20,15 @@ from rich.table import Table
 from benchmarks.gpu_data import Pictures, draw
 from benchmarks.gpu_loops import Clock, bare, plain
 from benchmarks.gpu_runs import documented, weights_twice
-from stages.config import compose, typed
-from stages.console import console
-from stages.files import write_text
-from stages.schema import Lightning
-from stages.train.lightning.bar import Bar
-from stages.train.lightning.data import Data
-from stages.train.lightning.fit import make_module, quieten
-from stages.train.lightning.hardware import device, precision, settle
+from stages.backends.lightning.bar import Bar
+from stages.backends.lightning.data import Data
+from stages.backends.lightning.fit import make_module, quieten
+from stages.backends.lightning.hardware import device, precision, settle
+from stages.config.composition import compose_tree
+from stages.config.load import validate
+from stages.config.schema import LightningTrain
+from stages.core.console import console
+from stages.core.files import write_text
 from stages.train.model import build
 
 PAGE = Path(__file__).with_name("gpu.md")
@@ -77,20 +78,22 @@ def main() -> None:
         write_text(PAGE, markdown(rows, given))
 
 
-def config(name: str, given: argparse.Namespace) -> Lightning:
+def config(name: str, given: argparse.Namespace) -> LightningTrain:
     """Return a model's documented values, from fresh weights, nothing frozen, with what pays off on a GPU."""
-    train = typed(compose(["profile=documented"])).models[name].train
-    assert isinstance(train, Lightning)
+    train = validate(compose_tree(["profile=documented"])).models[name].train
+    assert isinstance(train, LightningTrain)
     accelerator = "cpu" if given.device == "cpu" else "gpu"
-    changed = replace(train, accelerator=accelerator, weights="none", freeze="none", compile=given.compile)
-    return replace(changed, batch_size=given.batch, epochs=given.epochs + 1)
+    changed = train.model_copy(
+        update={"accelerator": accelerator, "weights": "none", "freeze": "none", "compile": given.compile}
+    )
+    return changed.model_copy(update={"batch_size": given.batch, "epochs": given.epochs + 1})
 
 
 def throughput(name: str, pictures: Pictures, given: argparse.Namespace) -> list[tuple[str, ...]]:
     """Time the ways to train a network; each row says its share of the bare loop whose data are on the device."""
     train = config(name, given)
     settle(train)
-    resident, streamed = (replace(train, on_device=where) for where in ("always", "never"))
+    resident, streamed = (train.model_copy(update={"on_device": where}) for where in ("always", "never"))
     ways: dict[str, tuple[Callable[[], list[float]], str]] = {
         ON_DEVICE: (partial(bare, train, pictures), ""),
         "Lightning, data on the device": (partial(lightning, resident, pictures), "≥ 0.9"),
@@ -113,7 +116,7 @@ def timed(what: str, way: Callable[[], list[float]], count: int, bar: str, on_gp
     return Rate(what, [count / epoch for epoch in seconds], memory, bar)
 
 
-def lightning(train: Lightning, pictures: Pictures) -> list[float]:
+def lightning(train: LightningTrain, pictures: Pictures) -> list[float]:
     """Return the seconds of each epoch of the LightningModule, as the train stage runs it."""
     clock, where = Clock(), device(train)
     network = build("lightning", train.network, 2, pictures.size, [])
@@ -147,7 +150,9 @@ def gigabytes(memory: int) -> str:
 
 def documented_row(pictures: Pictures, given: argparse.Namespace) -> tuple[str, ...]:
     """Return the row of the documented run of base_cnn: its batch of 32, validation, checkpoints and start included."""
-    train = replace(config("base_cnn", given), batch_size=32, epochs=given.documented, compile="auto")
+    train = config("base_cnn", given).model_copy(
+        update={"batch_size": 32, "epochs": given.documented, "compile": "auto"}
+    )
     rate = documented(train, pictures)
     what = f"base_cnn: its documented run, {given.documented} epochs, everything included"
     return what, images(rate), "", "", "", ""
@@ -155,7 +160,7 @@ def documented_row(pictures: Pictures, given: argparse.Namespace) -> tuple[str, 
 
 def repeated_row(pictures: Pictures, given: argparse.Namespace) -> tuple[str, ...]:
     """Return the row that says whether deterministic=true gives the same weights twice."""
-    train = replace(config("base_cnn", given), epochs=1, deterministic=True)
+    train = config("base_cnn", given).model_copy(update={"epochs": 1, "deterministic": True})
     one, other = weights_twice(train, pictures)
     verdict = "equal" if one == other else f"differ: {one[:12]}, {other[:12]}"
     return "base_cnn: weights of two runs with deterministic=true", verdict, "", "", "equal", ""

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.data import archive
-from stages.config import compose, typed
-from stages.fetch.layouts import kaggle
-from stages.files import write_json
+from stages.config.composition import compose_tree
+from stages.config.load import validate
+from stages.core.files import write_json
+from stages.layouts import kaggle
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report
 from stages.preprocess.store import Split, Store
@@ -42,7 +43,7 @@ def draw(folder: Path, images: int, size: int) -> Pictures:
     """Draw pictures of cats and dogs and prepare them as the preprocess stage does."""
     raw = archive(folder, images, WIDTH, HEIGHT)
     words = ["profile=documented", f"datasets.kaggle.preprocess.size={size}"]
-    section = typed(compose(words)).datasets["kaggle"].preprocess
+    section = validate(compose_tree(words)).datasets["kaggle"].preprocess
     store = folder / STORE
     store.mkdir()
     manifest = pack(kaggle.entries(raw, folder / "nested"), section, store)

@@ -12,13 +12,13 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from benchmarks.gpu_data import Pictures
-from stages.console import track
-from stages.machine import cores
-from stages.schema import Lightning
-from stages.train.lightning.hardware import channels_last, compute, device
-from stages.train.lightning.model import Input
-from stages.train.lightning.module import make_optimizer
-from stages.train.lightning.resident import Resident, on
+from stages.backends.lightning.hardware import channels_last, compute, device
+from stages.backends.lightning.model import Input
+from stages.backends.lightning.module import make_optimizer
+from stages.backends.lightning.resident import Resident, on
+from stages.config.schema import LightningTrain
+from stages.core.console import track
+from stages.core.system import cpu_count
 from stages.train.model import build
 from stages.train.order import Order
 
@@ -46,7 +46,7 @@ class Clock(Callback):
         self.seconds.append(now() - self.start)
 
 
-def bare(train: Lightning, pictures: Pictures) -> list[float]:
+def bare(train: LightningTrain, pictures: Pictures) -> list[float]:
     """Return the seconds of each epoch of a loop of equal precision, layout and compilation, data on the device."""
     where, split = compute(train), on(device(train), pictures.train)
     images, labels = split.images, cast(Resident, split.labels)
@@ -71,7 +71,7 @@ def bare(train: Lightning, pictures: Pictures) -> list[float]:
     return seconds
 
 
-def plain(train: Lightning, pictures: Pictures) -> list[float]:
+def plain(train: LightningTrain, pictures: Pictures) -> list[float]:
     """Return the seconds of each epoch of the published project's loop: PIL for each image, fp32, each loss read."""
     where = device(train)
     network = fresh(train, pictures.size)
@@ -80,7 +80,7 @@ def plain(train: Lightning, pictures: Pictures) -> list[float]:
     size = (pictures.size, pictures.size)
     seen = v2.Compose([v2.Resize(size), v2.ToImage(), v2.ToDtype(torch.float32, scale=True), normalize])
     files = torch.utils.data.Subset(ImageFolder(pictures.folder / "images", seen), range(len(pictures.train)))
-    loader = DataLoader(files, train.batch_size, shuffle=True, num_workers=cores(), persistent_workers=True)
+    loader = DataLoader(files, train.batch_size, shuffle=True, num_workers=cpu_count(), persistent_workers=True)
     seconds = []
     for _ in track(range(train.epochs), train.epochs, "a plain loop"):
         start, total = now(), 0.0
@@ -92,7 +92,7 @@ def plain(train: Lightning, pictures: Pictures) -> list[float]:
     return seconds
 
 
-def fresh(train: Lightning, size: int) -> nn.Module:
+def fresh(train: LightningTrain, size: int) -> nn.Module:
     """Return an untrained network on its device."""
     network: nn.Module = build("lightning", train.network, 2, size, [])
     return network.to(device(train)).train()

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.packages import described, documented
-from stages.config import CODE
-from stages.train.keras import backend
+from stages.backends.keras import backend
+from stages.core.workspace import CODE_ROOT
 
 MOSAIC = "mosaic"
 OUTPUT = "answers"
@@ -30,7 +30,7 @@ def network(name: str) -> Any:
         config = index.features
         config.weights = "none"
         return featuriser(of_network(config, tree.datasets[index.dataset].preprocess.size, []))
-    from stages.train.keras.model import served
+    from stages.backends.keras.model import served
     from stages.train.model import rebuild
 
     return served(rebuild(described(tree, name)))
@@ -39,7 +39,7 @@ def network(name: str) -> Any:
 def exported(name: str, folder: Path) -> Any:
     """Export a model in another process; return it here, on TensorFlow, with the same weights."""
     command = [sys.executable, "-m", "benchmarks.keras_export", name, str(folder)]
-    subprocess.run(command, cwd=CODE, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}, check=True)
+    subprocess.run(command, cwd=CODE_ROOT, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}, check=True)
     backend.choose("tensorflow")
     found = network(name)
     with np.load(folder / "weights.npz") as weights:
@@ -52,8 +52,8 @@ def main(name: str, folder: Path) -> None:
     backend.choose("torch")
     import keras
 
+    from stages.backends.keras.portable import Portable
     from stages.package.onnx import export, fusible
-    from stages.train.keras.portable import Portable
 
     found = network(name)
     np.savez(folder / "weights.npz", *[keras.ops.convert_to_numpy(weight) for weight in found.weights])

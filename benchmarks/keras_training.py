@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.timing import Ratio, compare
-from stages.config import compose, typed
+from stages.backends.keras import backend
+from stages.config.composition import compose_tree
+from stages.config.load import validate
 from stages.preprocess.store import Split
-from stages.train.keras import backend
 
 IMAGES, SIZE, BATCH = 512, 64, 32
 
@@ -47,14 +47,14 @@ def epochs(data: Split, folder: Path) -> tuple[Callable[[], Any], Callable[[], A
     """Return an epoch over the store, over arrays in memory, and over files as Keras' tutorial reads them."""
     import keras
 
-    from stages.schema import Keras
-    from stages.train.keras.data import epoch_of
-    from stages.train.keras.fit import compile_network
+    from stages.backends.keras.data import epoch_of
+    from stages.backends.keras.fit import compile_network
+    from stages.config.schema import KerasTrain
     from stages.train.model import build
 
-    train = typed(compose()).models["xception"].train
-    assert isinstance(train, Keras)
-    config = replace(train, batch_size=BATCH, seed=0)
+    train = validate(compose_tree()).models["xception"].train
+    assert isinstance(train, KerasTrain)
+    config = train.model_copy(update={"batch_size": BATCH, "seed": 0})
     network = build("keras", config.network, 2, SIZE, [])
     compile_network(network, config, steps=1)
     images, labels = np.array(data.images), data.labels[:, None]

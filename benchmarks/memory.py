@@ -14,16 +14,16 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks.timing import Ratio
-from stages.config import CODE
-from stages.console import track
-from stages.fetch.archive import pack
-from stages.fetch.layouts import kaggle
-from stages.machine import cores
-from stages.schema import Synthetic
+from stages.config.schema import Synthetic
+from stages.core.archive import write_zip
+from stages.core.console import track
+from stages.core.system import cpu_count
+from stages.core.workspace import CODE_ROOT
+from stages.layouts import kaggle
 
 SIZES = (1_000, 10_000, 100_000)
 ENGINES = {"local": ["engine=local"], "ray": ["engine=ray", "engine.address=null"]}
-DRAWN = Synthetic(images=200, unlabelled=0, corrupt=0, smallest=64, largest=120)
+DRAWN = Synthetic(images=200, unlabelled=0, corrupt=0, classes=2, smallest=64, largest=120)
 SIZE = 64
 PAUSE = 0.05
 DATASET = "datasets.kaggle"
@@ -55,7 +55,7 @@ def growing(runs: dict[int, Path], engine: str) -> Iterator[Ratio]:
             f"most memory of {what}", f"{large.memory / 2**20:,.0f} MiB", f"{small.memory / 2**20:,.0f} MiB",
             [small.memory / large.memory], "≥ 0.5",
         )  # fmt: skip
-        ours, peer = count / large.seconds / cores(), few / small.seconds / cores()
+        ours, peer = count / large.seconds / cpu_count(), few / small.seconds / cpu_count()
         each = "images/s a core"
         yield Ratio(f"{what}, start included", f"{ours:,.0f} {each}", f"{peer:,.0f} {each}", [ours / peer], "≥ 1")
 
@@ -70,7 +70,9 @@ def fetched(home: Path, count: int, drawn: list[bytes]) -> Path:
     """Fetch so many pictures; return the run that they are in."""
     home.mkdir()
     archive = home / "pictures.zip"
-    pack(archive, ((f"train/{'cat' if n % 2 else 'dog'}.{n}.jpg", data) for n, data in enumerate(copies(drawn, count))))
+    write_zip(
+        archive, ((f"train/{'cat' if n % 2 else 'dog'}.{n}.jpg", data) for n, data in enumerate(copies(drawn, count)))
+    )
     with stage("fetch", home, [f"{DATASET}.fetch.url={archive}"]) as process:
         ended(process)
     (run,) = (home / "runs").glob("*/*")
@@ -91,7 +93,7 @@ def prepared(run: Path, words: list[str]) -> Prepared:
 def stage(name: str, home: Path, words: list[str]) -> "subprocess.Popen[bytes]":
     """Start a stage in a project of its own."""
     command = [sys.executable, "-m", f"stages.{name}", "dataset=kaggle", *words]
-    environment = os.environ | {"DVC_ROOT": str(home), "PYTHONPATH": str(CODE)}
+    environment = os.environ | {"DVC_ROOT": str(home), "PYTHONPATH": str(CODE_ROOT)}
     return subprocess.Popen(command, cwd=home, env=environment, stdout=subprocess.DEVNULL)
 
 

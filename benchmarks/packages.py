@@ -1,16 +1,16 @@
 """Packages of the models, at their documented sizes unless told otherwise, with random weights: as fast as trained."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stages.config import compose, typed
-from stages.files import read_json, write_json
+from stages.config.composition import compose_tree
+from stages.config.load import validate
+from stages.config.schema import LightningTrain, Model, Tree
+from stages.core.files import read_json, write_json
+from stages.core.onnx_model import FILES
 from stages.preprocess.store import Images, Split
-from stages.runtime import FILES
-from stages.schema import Lightning, Model, Tree
 from stages.train.model import Description
 
 BREEDS = 120
@@ -19,7 +19,7 @@ ORDINARY = 180  # pixels, where the size is not the point
 
 def documented() -> Tree:
     """Return the tree with the published values."""
-    return typed(compose(["profile=documented"]))
+    return validate(compose_tree(["profile=documented"]))
 
 
 def described(tree: Tree, name: str, size: int | None = None) -> Description:
@@ -28,17 +28,17 @@ def described(tree: Tree, name: str, size: int | None = None) -> Description:
     preprocess = tree.datasets[model.dataset].preprocess
     labels = [f"breed {number:03}" for number in range(BREEDS)] if name == "breeds" else ["cat", "dog"]
     pixels, resize = size or preprocess.size, preprocess.resize
-    return Description(name, model.dataset, "", labels, pixels, resize, [], asdict(model.train), {})
+    return Description(name, model.dataset, "", labels, pixels, resize, [], model.train.model_dump(), {})
 
 
 def classifier(model: Model, description: Description) -> Any:
     """Return a PyTorch model of raw pixels, as it is exported and served."""
     import torch
 
-    from stages.train.lightning.model import Classifier
+    from stages.backends.lightning.model import Classifier
     from stages.train.model import rebuild
 
-    assert isinstance(model.train, Lightning)
+    assert isinstance(model.train, LightningTrain)
     torch.manual_seed(0)
     normalize = model.train.normalize
     return Classifier(rebuild(description), normalize.mean, normalize.std).eval()

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stages import runtime
+from stages.core import onnx_model
 
-session = runtime.session(Path(os.environ["MODEL"]), int(os.environ["THREADS"]))
+session = onnx_model.create_session(Path(os.environ["MODEL"]), int(os.environ["THREADS"]))
 
 
 async def infer(request: Request) -> Response:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from stages.config import CODE
+from stages.core.workspace import CODE_ROOT
 
 PATIENCE = 60.0  # seconds for a server to start, or to end
 
@@ -61,7 +61,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def started(command: list[str], variables: dict[str, str], cwd: Path = CODE) -> Iterator[Server]:
+def started(command: list[str], variables: dict[str, str], cwd: Path = CODE_ROOT) -> Iterator[Server]:
     """Run a server on a free port, which is the command's last word, and yield it once it is ready."""
     port = free_port()
     environment = os.environ | variables | {"BENTOML_DO_NOT_TRACK": "True"}
@@ -78,7 +78,7 @@ def started(command: list[str], variables: dict[str, str], cwd: Path = CODE) -> 
         server.stop()
 
 
-def seconds_to_ready(command: list[str], variables: dict[str, str], cwd: Path = CODE) -> float:
+def seconds_to_ready(command: list[str], variables: dict[str, str], cwd: Path = CODE_ROOT) -> float:
     """Return how long it takes from a command to the first answer of /readyz, seconds."""
     start = time.perf_counter()
     with started(command, variables, cwd):

@@ -14,7 +14,7 @@ from benchmarks.packages import ORDINARY, package
 from benchmarks.server import served
 from benchmarks.timing import Ratio
 from bento.settings import settings
-from stages.console import track
+from stages.core.console import track
 
 SIZE, REQUESTS, ROUNDS = ORDINARY, 60, 9
 

@@ -16,12 +16,12 @@ from PIL import Image
 from benchmarks.server import served
 from benchmarks.timing import Ratio
 from bento.settings import settings
-from stages.console import track
-from stages.files import write_json
+from stages.core.console import track
+from stages.core.files import write_json
+from stages.core.onnx_model import OnnxModel
 from stages.index.collection import FEATURISER, METADATA, THUMBS
 from stages.index.conditional import ConditionalIndex
 from stages.index.records import append
-from stages.runtime import Network
 
 SIZE, ROWS, DIMENSION, BEST = 225, 20_000, 2048, 10
 REQUESTS, ROUNDS = 20, 7
@@ -95,7 +95,7 @@ def photograph() -> bytes:
 
 def caller(folder: Path, picture: bytes) -> Callable[[], float]:
     """Return a function that featurises and searches many times and returns the median, seconds."""
-    network, vectors = Network(folder / FEATURISER, settings().threads), ConditionalIndex.load(folder)
+    network, vectors = OnnxModel(folder / FEATURISER, settings().threads), ConditionalIndex.load(folder)
 
     def call() -> None:
         vectors.query(network.run(network.decode(picture)[None]), BEST)

@@ -13,10 +13,10 @@ from sklearn.neighbors import BallTree
 
 from benchmarks.artworks import Positions, Vectors, build, labels, unseen
 from benchmarks.timing import Ratio, compare, race, seconds
+from stages.core.system import cpu_count
 from stages.index.conditional import ConditionalIndex
 from stages.index.conditional.scan import share
 from stages.index.conditional.where import Among, Where, among
-from stages.machine import cores
 
 faiss: Any = import_module("faiss")  # its own types know nothing of what it adds in Python
 
@@ -176,7 +176,7 @@ def bandwidth(index: ConditionalIndex) -> Ratio:
         np.copyto(np.empty((READ, index.dimension), np.float32)[: len(rows) - start], rows[start : start + READ])
 
     def read() -> None:
-        share(copy, range(0, len(rows), READ), cores())
+        share(copy, range(0, len(rows), READ), cpu_count())
 
     unit = (rows.nbytes >> 20, "MiB")
     return compare("full scan, bytes touched, vs reading them", lambda: index.query(query, K), read, unit, "reported")

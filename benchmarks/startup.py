@@ -14,7 +14,7 @@ import yaml
 from benchmarks.packages import package
 from benchmarks.server import seconds_to_ready
 from benchmarks.timing import Ratio, shorter, turns
-from stages.config import CODE
+from stages.core.workspace import CODE_ROOT
 
 ROUNDS = 5
 SCRIPTS = Path(sys.executable).parent
@@ -35,7 +35,7 @@ import hydra
 def main(config): pass
 main()
 """
-PROJECT = ("bento", "conf", "stages", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore")
+PROJECT = ("bento", "conf", "stages", "dvc.yaml", "params.yaml", "pyproject.toml", "requirements.lock", ".dvcignore")
 
 
 def starting(rounds: int = ROUNDS) -> list[Ratio]:
@@ -55,7 +55,7 @@ def stages(rounds: int, modules: dict[str, str] = STAGES) -> list[Ratio]:
     return [shorter(f"`{words}`", ours, peer, "ours ≤ 2 s", "Hydra alone") for words, ours in seen.items()]
 
 
-def run(command: list[str], expected: int, folder: Path = CODE) -> float:
+def run(command: list[str], expected: int, folder: Path = CODE_ROOT) -> float:
     """Run a command to its end; return how long it took, seconds."""
     start = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
@@ -93,8 +93,8 @@ def finished(folder: Path) -> None:
     """Make a project with a small file for every output, and tell DVC that they are what the stages made."""
     folder.mkdir()
     for name in PROJECT:
-        (shutil.copytree if (CODE / name).is_dir() else shutil.copyfile)(CODE / name, folder / name)
-    shutil.copytree(CODE / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local"))
+        (shutil.copytree if (CODE_ROOT / name).is_dir() else shutil.copyfile)(CODE_ROOT / name, folder / name)
+    shutil.copytree(CODE_ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local"))
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     for path in outputs():
         target = folder / path if Path(path).suffix else folder / path / "file"
@@ -105,7 +105,7 @@ def finished(folder: Path) -> None:
 
 def outputs() -> list[str]:
     """Return the path of every output of every stage."""
-    stages = yaml.safe_load((CODE / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    stages = yaml.safe_load((CODE_ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     return [out["path"] for stage in stages.values() for out in stage.get("outs", [])]
 
 

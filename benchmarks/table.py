@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.timing import Ratio
-from stages.machine import cores
+from stages.core.system import cpu_count
 
 HEAD = ("group", "claim", "ours", "peer", "ratio", "spread", "bar")
 
@@ -41,7 +41,7 @@ def markdown(rows: list[Row]) -> str:
         "`make bench` writes this page, `python -m benchmarks NAME …` renews the rows of some groups. "
         "Ours and the peer take turns in one run; the ratio is the median of the pairs, above 1 where ours is "
         "faster, or smaller.\n\n"
-        f"Machine: {cores()} cores, {platform.machine()}, {processor()}, no GPU used.\n\n{table}\n"
+        f"Machine: {cpu_count()} cores, {platform.machine()}, {processor()}, no GPU used.\n\n{table}\n"
     )
 
 

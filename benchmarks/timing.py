@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from stages.console import track
+from stages.core.console import track
 
 REST = 0.3  # seconds between timings: threads of OpenMP and BLAS spin on for a while and would slow the next
 

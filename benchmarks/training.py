@@ -2,7 +2,6 @@
 
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,15 @@ import torch.nn.functional as functional
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from benchmarks.timing import Ratio, compare
-from stages.config import compose, typed
-from stages.machine import cores
+from stages.backends.lightning.data import Batches, loader
+from stages.backends.lightning.fit import make_module, quieten
+from stages.backends.lightning.model import Input
+from stages.backends.lightning.module import make_optimizer
+from stages.config.composition import compose_tree
+from stages.config.load import validate
+from stages.config.schema import LightningTrain
+from stages.core.system import cpu_count
 from stages.preprocess.store import Split
-from stages.schema import Lightning
-from stages.train.lightning.data import Batches, loader
-from stages.train.lightning.fit import make_module, quieten
-from stages.train.lightning.model import Input
-from stages.train.lightning.module import make_optimizer
 from stages.train.model import build
 from stages.train.order import Order, Shared
 
@@ -49,10 +49,10 @@ class Clock(Callback):
 def step() -> Ratio:
     """Train an epoch of base_cnn both ways."""
     quieten()
-    torch.set_num_threads(cores())
-    train = typed(compose()).models["base_cnn"].train
-    assert isinstance(train, Lightning)
-    config = replace(train, epochs=1, batch_size=BATCH)
+    torch.set_num_threads(cpu_count())
+    train = validate(compose_tree()).models["base_cnn"].train
+    assert isinstance(train, LightningTrain)
+    config = train.model_copy(update={"epochs": 1, "batch_size": BATCH})
     data = split()
 
     def lightning() -> float:

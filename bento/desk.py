@@ -13,7 +13,7 @@ from bento.model import Model
 from bento.refusals import Busy, UnknownIndex, UnknownModel, UnknownVersion
 from bento.remote import Remote
 from bento.settings import Settings
-from stages.runtime import VERSIONS, precisions
+from stages.core.onnx_model import VERSIONS, list_precisions
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ def desk(request: Request) -> "Desk":
 
 def editions(folder: Path, settings: Settings) -> dict[str, Model]:
     """Open a package; return version → model, one for each precision that it holds."""
-    opened = (Model(folder, settings.threads, settings.max_pixels, precision) for precision in precisions(folder))
+    opened = (Model(folder, settings.threads, settings.max_pixels, precision) for precision in list_precisions(folder))
     return {model.version: model for model in opened}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bento.tensors import Malformed
-from stages.preprocess.decode import decode
+from stages.core.image import decode
 
 SMALL = 96
 

@@ -23,19 +23,19 @@ class Face:
     @property
     def limit(self) -> int:
         """The largest batch."""
-        return int(self.model.contract["triton"]["max_batch_size"])
+        return int(self.model.metadata["triton"]["max_batch_size"])
 
     @property
     def input(self) -> dict[str, Any]:
         """The input's metadata."""
         if self.encoded:
             return {"name": IMAGE, "datatype": "BYTES", "shape": [-1, 1]}
-        return described(self.model.contract["input"])
+        return described(self.model.metadata["input"])
 
     @property
     def output(self) -> dict[str, Any]:
         """The output's metadata."""
-        return described(self.model.contract["output"])
+        return described(self.model.metadata["output"])
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Face:
     @property
     def config(self) -> dict[str, Any]:
         """Triton's model configuration; batches are not gathered here, so it says nothing of that."""
-        config: dict[str, Any] = self.model.contract["triton"]
+        config: dict[str, Any] = self.model.metadata["triton"]
         pictures = {"name": IMAGE, "data_type": "TYPE_STRING", "dims": [1]}
         kept = {name: config[name] for name in ("max_batch_size", "input", "output")}
         own = {"input": [pictures]} if self.encoded else {}

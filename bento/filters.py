@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from functools import cache, reduce
 from operator import and_, or_
 
+from stages.core.errors import suggest
 from stages.index.conditional.where import UnknownLabel, Where, among
-from stages.nearest import nearest
 
 COMPARED = 1000  # labels at most that an unknown one is compared with
 NEAREST = 3  # labels that an unknown one may have meant
@@ -54,7 +54,7 @@ class Vocabulary:
             if not columns:
                 every = [name for column in self._blocks for name in self._labels[column]]
                 raise UnknownLabel(
-                    f"query: unknown label {label[:100]!r}{nearest(label, dict.fromkeys(every[:COMPARED]), NEAREST)}"
+                    f"query: unknown label {label[:100]!r}{suggest(label, dict.fromkeys(every[:COMPARED]), NEAREST)}"
                 )
             several += [label] if len(columns) > 1 else []
             found += [(columns[0], label)] if len(columns) == 1 else []
@@ -94,7 +94,7 @@ class Vocabulary:
         if found or len(known) > COMPARED:
             return [label] if label in found or not found else found
         near = get_close_matches(label.casefold(), known, n=1, cutoff=0.6)
-        hint = nearest(known[near[0]][0] if near else label, self._labels[column], NEAREST)
+        hint = suggest(known[near[0]][0] if near else label, self._labels[column], NEAREST)
         raise UnknownLabel(f"{column}: unknown label {label[:100]!r}{hint}")
 
 

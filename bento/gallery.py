@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from bento.filters import Choice, Vocabulary
 from bento.refusals import UnknownArtwork
+from stages.core.image import MAX_PIXELS
+from stages.core.onnx_model import OnnxModel
 from stages.index.collection import FEATURISER, Collection
 from stages.index.conditional.generation import consistent
-from stages.preprocess.decode import MAX_PIXELS
-from stages.runtime import Network
 
 Vector = npt.NDArray[np.float32]
 
@@ -29,7 +29,7 @@ class Gallery:
 
     def __init__(self, folder: Path, threads: int = 0, max_pixels: int = MAX_PIXELS) -> None:
         self.collection, self.featuriser = consistent(
-            folder, lambda: (Collection(folder, threads), Network(folder / FEATURISER, threads, max_pixels))
+            folder, lambda: (Collection(folder, threads), OnnxModel(folder / FEATURISER, threads, max_pixels))
         )
         self.name = folder.name
 

@@ -6,9 +6,10 @@ from starlette.responses import Response
 from bento import tensors
 from bento.encoding import compress, decompress
 from bento.face import Face
-from bento.model import Model, Probabilities
+from bento.model import Model
 from bento.tensors import Array, Malformed, Output, Request, Tensor
-from stages.preprocess.decode import Pixels
+from stages.core.image import Pixels
+from stages.core.onnx_model import Outputs
 
 LENGTH = "Inference-Header-Content-Length"
 
@@ -38,7 +39,7 @@ def raw(found: Face, body: bytes) -> Request:
     return Request(None, [Tensor(name, "UINT8", one, tensors.formed(flat, one, name))])
 
 
-def compute(found: Face, inputs: list[Tensor]) -> Probabilities:
+def compute(found: Face, inputs: list[Tensor]) -> Outputs:
     """Return the probabilities of a request's images."""
     name = found.input["name"]
     if [item.name for item in inputs] != [name]:
@@ -75,7 +76,7 @@ def pixels(tensor: Tensor, found: Face) -> Pixels:
     return values
 
 
-def shaped(wanted: Output, probabilities: Probabilities, model: Model) -> Array:
+def shaped(wanted: Output, probabilities: Outputs, model: Model) -> Array:
     """Return the numbers, or, where classes are asked for, the best as "probability:index:label"."""
     if not wanted.classes:
         return probabilities

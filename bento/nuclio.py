@@ -15,9 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bento.desk import desk
-from bento.model import Model, Probabilities
+from bento.model import Model
 from bento.tensors import Malformed
-from stages.preprocess.decode import TooLarge, Undecodable
+from stages.core.image import TooLarge, Undecodable
+from stages.core.onnx_model import Outputs
 
 PREFIX = "/base64"
 DATA_URL = re.compile(r"^\s*data:[^,]*;base64,", re.IGNORECASE)
@@ -64,7 +65,7 @@ def answer(model: Model, body: bytes, most: int) -> Response:
     return Response(json.dumps(found, separators=(",", ":")), media_type="application/json")
 
 
-def labelled(model: Model, row: Probabilities, encoded: str) -> dict[str, Any]:
+def labelled(model: Model, row: Outputs, encoded: str) -> dict[str, Any]:
     """Return what is said of a picture."""
     best = int(row.argmax())
     return {"pred": model.labels[best], "prob": float(row[best]), "encoded": encoded}

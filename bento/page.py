@@ -49,7 +49,7 @@ async def classify(request: Request) -> Response:
     picture = example.picture if example else sent.data
     if not picture and not sent.name:
         raise NothingSent("no picture; send one as the body (curl -T image.jpg) or as the file of a form")
-    verdict = await at.run(partial(look, model, picture, at.settings.sure, seen))
+    verdict = await at.run(partial(look, model, picture, at.settings.min_confidence, seen))
     if not seen:
         return JSONResponse(verdict.record, headers={"Cache-Control": "no-store"})
     return of_model(request, model, verdict=verdict, example=example, file=sent.name)

@@ -14,8 +14,8 @@ from bento.encoding import Bloated, Damaged, Unknown
 from bento.refusals import Busy, NotThere
 from bento.remote import Unfetchable
 from bento.tensors import Malformed
+from stages.core.image import NotAPicture, TooLarge, Undecodable
 from stages.index.conditional.where import UnknownColumn, UnknownLabel
-from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 
 
 def failure(code: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -71,15 +71,15 @@ class Remote:
         self.settings, self.lookup = settings, lookup
         self.dial, self.trust = dial or httpcore.AnyIOBackend(), cache(trust)
         self.allowed = {allowed(entry) for entry in settings.url_hosts}
-        self._free = threading.BoundedSemaphore(settings.fetches)
+        self._free = threading.BoundedSemaphore(settings.max_url_fetches)
         # A lookup cannot be called off, so it keeps its place until it ends, even if nobody waits any more.
-        self._lookups = threading.BoundedSemaphore(settings.fetches)
-        self._threads = ThreadPoolExecutor(settings.fetches, thread_name_prefix="lookup")
+        self._lookups = threading.BoundedSemaphore(settings.max_url_fetches)
+        self._threads = ThreadPoolExecutor(settings.max_url_fetches, thread_name_prefix="lookup")
 
     async def fetch(self, url: str) -> bytes:
         """Return what lies at a URL, at most `max_body` bytes; raise Unfetchable, or Busy where too many are asked."""
         if not self._free.acquire(blocking=False):
-            raise Busy(f"{self.settings.fetches} pictures are being fetched already", after=1)
+            raise Busy(f"{self.settings.max_url_fetches} pictures are being fetched already", after=1)
         try:
             async with asyncio.timeout(self.settings.url_timeout):
                 return await self.through_redirects(read(url))
@@ -131,7 +131,7 @@ class Remote:
     async def resolved(self, place: Place) -> list[str]:
         """Resolve a name, once."""
         if not self._lookups.acquire(blocking=False):
-            raise Busy(f"{self.settings.fetches} names are being looked up already", after=1)
+            raise Busy(f"{self.settings.max_url_fetches} names are being looked up already", after=1)
         future = self._threads.submit(self.lookup, place.host, place.port)
         future.add_done_callback(lambda _: self._lookups.release())
         try:

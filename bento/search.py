@@ -9,7 +9,7 @@ from bento.desk import Desk
 from bento.gallery import Gallery, Match, Vector
 from bento.question import USUAL, Question
 from bento.remote import Unfetchable
-from stages.preprocess.decode import Undecodable
+from stages.core.image import Undecodable
 
 T = TypeVar("T")
 

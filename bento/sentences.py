@@ -6,8 +6,8 @@ from bento.refusals import Busy, UnknownArtwork, UnknownIndex, UnknownModel
 from bento.remote import Unfetchable
 from bento.settings import Settings
 from bento.tensors import Malformed
+from stages.core.image import NotAPicture, TooLarge, Undecodable
 from stages.index.conditional.where import UnknownColumn, UnknownLabel
-from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
 
 
 class NothingSent(Malformed):

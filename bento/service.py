@@ -18,7 +18,7 @@ from bento.refusals import Busy, UnknownModel
 from bento.settings import indexed, indexes, packaged, packages, settings
 from bento.typed import Form
 from bento.worker import watch
-from stages.preprocess.decode import TooLarge, Undecodable
+from stages.core.image import TooLarge, Undecodable
 
 SETTINGS = settings()
 FOLDER, INDEXES = packages(), indexes()
@@ -52,7 +52,7 @@ def make(name: str, models: list[str], searched: Iterable[str] = ()) -> Any:
                     raise TooLarge(f"{len(images)} pictures in one request, more than {SETTINGS.max_images}")
                 pictures = [image.read_bytes() for image in images]
                 answers = await self.desk.run(lambda: chosen.predict(pictures))
-            return [chosen.ranked(row) for row in answers]
+            return [chosen.rank_labels(row) for row in answers]
 
     kind = Classifying if models else Service
     kind.__name__ = kind.__qualname__ = name

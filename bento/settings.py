@@ -24,12 +24,12 @@ class Settings:
     max_images: int
     max_body_mb: float
     max_megapixels: float
-    sure: float
+    min_confidence: float
     max_results: int
     cors: list[str]
     url_hosts: list[str]
     url_timeout: float
-    fetches: int
+    max_url_fetches: int
 
     @property
     def max_body(self) -> int:

@@ -14,7 +14,7 @@ from bento.body import picture
 from bento.desk import Desk, desk
 from bento.model import Model
 from bento.refusals import Busy, UnknownModel, UnknownVersion
-from stages.preprocess.decode import NotAPicture, TooLarge, Undecodable
+from stages.core.image import NotAPicture, TooLarge, Undecodable
 
 MINOR = ".0"  # version 2 of a package is 2.0 here
 ALL = "all"

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from bento.model import Model
-from stages.preprocess.decode import Pixels
+from stages.core.image import Pixels
 
 SHOWN = 5
 
@@ -51,7 +51,7 @@ def look(model: Model, picture: bytes, sure: float, seen: bool) -> Verdict:
     """Decode a picture and ask the model; with `seen` the verdict holds the pixels, too."""
     start = time.perf_counter()
     pixels = model.decode(picture)
-    ranked = model.ranked(model.run(pixels[None])[0])
+    ranked = model.rank_labels(model.run(pixels[None])[0])
     took = (time.perf_counter() - start) * 1000
     return Verdict(model.name, ranked, sure, len(pixels), took, data_url(pixels) if seen else "")
 

@@ -13,7 +13,7 @@ from bento.filters import Choice
 from bento.gallery import Gallery, Match
 from bento.question import IS, NOT, WORDS, Pair, Question
 from bento.render import Asset
-from stages.preprocess.decode import decode
+from stages.core.image import decode
 
 SHOWN = 24  # artworks at first, and how many more each time
 LISTED = 100  # labels of a column that are offered; the largest, and those chosen

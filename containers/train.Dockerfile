@@ -13,7 +13,7 @@ RUN python -m venv --without-pip /opt/venv
 RUN --mount=type=cache,target=/root/.cache/uv \
     --mount=type=bind,source=pyproject.toml,target=/lock/pyproject.toml \
     --mount=type=bind,source=requirements.lock,target=/lock/requirements.lock \
-    uv pip install --python /opt/venv/bin/python -r /lock/pyproject.toml --extra cpu -c /lock/requirements.lock
+    uv pip install --python /opt/venv/bin/python -r /lock/pyproject.toml --extra cpu --extra serve -c /lock/requirements.lock
 
 FROM python:3.11.14-slim-bookworm
 # A compiler for torch.compile, git for DVC. Debian keeps one version of each in a release: a pinned one would be gone soon.
@@ -32,7 +32,6 @@ WORKDIR /project
 COPY --chown=10001:10001 .dvcignore dvc.lock dvc.yaml params.yaml ./
 COPY --chown=10001:10001 .dvc/config .dvc/
 COPY --chown=10001:10001 conf conf
-COPY --chown=10001:10001 hydra_plugins hydra_plugins
 COPY --chown=10001:10001 stages stages
 COPY --chown=10001:10001 bento bento
 # There is no git history in an image.

@@ -2,89 +2,62 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.table import Table
 
-from stages.config import project
-from stages.console import console
-from stages.fetch.download import public
-from stages.files import read_json
-from stages.place import INDEX, MODEL, PACKAGE, PREPARED, REPORT
+from stages.config.load import read_params
+from stages.core.console import console
+from stages.core.files import hash_file, read_json
+from stages.core.redaction import redact_url
+from stages.core.workspace import INDEX, MODEL, PACKAGE, PARAMS, PREPARED, REPORT, project_root
 
-DATASETS = {
-    "dataset": "left",
-    "from": "left",
-    "size": "right",
-    "pictures": "right",
-    "train": "right",
-    "val": "right",
-    "test": "right",
-    "dropped": "right",
-}
-MODELS = {
-    "model": "left",
-    "dataset": "left",
-    "framework": "left",
-    "epochs": "right",
-    "val accuracy (95 %)": "right",
-    "test accuracy (95 %)": "right",
-    "trained in": "right",
-    "package": "right",
-}
-INDEXES = {
-    "index": "left",
-    "dataset": "left",
-    "featuriser": "left",
-    "pictures": "right",
-    "precision@k (chance)": "left",
-    "size": "right",
-}
+Row = dict[str, Any]
 
 
 def main() -> None:
-    """Print the tables."""
+    """Prints tables, or JSON, and what to try next."""
     parser = argparse.ArgumentParser(prog="python -m stages.list", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args()
-    root = project()
-    config = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-    found = {
-        "datasets": [dataset(root, name, item) for name, item in config["datasets"].items()],
-        "models": [model(root, name, item) for name, item in config["models"].items()],
-        "indexes": [index(root, name, item) for name, item in config["indexes"].items()],
+    root = project_root()
+    params = read_params(root / PARAMS)
+    groups = {"datasets": describe_dataset, "models": describe_model, "indexes": describe_index}
+    rows = {
+        group: [describe(root, name, config) for name, config in params[group].items()]
+        for group, describe in groups.items()
     }
     if arguments.json:
-        print(json.dumps(found, indent=2))  # noqa: T201
+        print(json.dumps(rows, indent=2))  # noqa: T201
     else:
-        show(found)
+        print_tables(rows)
+        print_suggestions(rows)
 
 
-def dataset(root: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Return what the config and the prepared set of a dataset say."""
+def describe_dataset(root: Path, name: str, config: dict[str, Any]) -> Row:
+    """Collects what is known of a dataset: its config and, once it is prepared, its report."""
     prepared = root / PREPARED.format(name)
-    report = optional(prepared / "report.json")
-    splits = {split: sum(counts.values()) for split, counts in report.get("splits", {}).items()}
+    report = _read_optional(prepared / "report.json")
     return {
         "dataset": name,
         "layout": config["fetch"]["layout"]["name"],
-        "url": public(config["fetch"]["url"]),
+        "url": redact_url(config["fetch"]["url"]),
         "size": config["preprocess"]["size"],
         "labels": len(report["labels"]) if report else None,
-        "splits": splits,
+        "splits": {split: sum(counts.values()) for split, counts in report.get("splits", {}).items()},
         "dropped": len(report["dropped"]) if report else None,
         "prepared": str(prepared.relative_to(root)) if report else None,
     }
 
 
-def model(root: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Return what the config and the artifacts of a model say."""
-    trained = optional(root / MODEL.format(name) / "model.json").get("trained", {})
-    report = optional(root / REPORT.format(name) / "metrics.json")
+def describe_model(root: Path, name: str, config: dict[str, Any]) -> Row:
+    """Collects what is known of a model: its config and, as far as they are made, its metrics and its package."""
+    trained = _read_optional(root / MODEL.format(name) / "model.json").get("trained", {})
+    report = _read_optional(root / REPORT.format(name) / "metrics.json")
     package = root / PACKAGE.format(name)
-    file, int8 = package / "model.onnx", optional(package / "model.json").get("int8", {})
+    file, int8 = package / "model.onnx", _read_optional(package / "model.json").get("int8", {})
     return {
         "model": name,
         "dataset": config["dataset"],
@@ -93,11 +66,11 @@ def model(root: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
         "images": trained.get("images"),
         "epochs": trained.get("epochs"),
         "val_accuracy": trained.get("best_val_accuracy"),
-        "val_interval": interval(trained.get("best_val_accuracy"), trained.get("val_images")),
+        "val_interval": _compute_interval(trained.get("best_val_accuracy"), trained.get("val_images")),
         "test_accuracy": report.get("accuracy"),
         "majority_guess": report.get("majority_guess"),
         "test_interval": [report[edge] for edge in ("accuracy_low", "accuracy_high") if edge in report],
-        "train_seconds": train_seconds(root, name),
+        "train_seconds": _find_train_seconds(root, name),
         "package_bytes": file.stat().st_size if file.exists() else None,
         "int8_bytes": (package / int8["file"]).stat().st_size if int8 else None,
         "int8_test_accuracy": int8.get("accuracy"),
@@ -107,137 +80,130 @@ def model(root: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def index(root: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Return what the config and the artifacts of an index say."""
+def describe_index(root: Path, name: str, config: dict[str, Any]) -> Row:
+    """Collects what is known of an index: its config and, once it is built, its metrics and its size."""
     folder = root / INDEX.format(name)
-    report = optional(root / REPORT.format(name) / "metrics.json")
-    there = folder.exists()
+    report = _read_optional(root / REPORT.format(name) / "metrics.json")
+    is_built = folder.exists()
     return {
         "index": name,
         "dataset": config["dataset"],
         "network": config["features"]["network"],
         "weights": config["features"]["weights"],
         "pictures": report.get("pictures"),
-        "quality": {column: report[column] for column in config["blocks"] if report.get(column)},
-        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if there else None,
-        "folder": str(folder.relative_to(root)) if there else None,
+        "quality": {column: report[column] for column in config["partition_by"] if report.get(column)},
+        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if is_built else None,
+        "folder": str(folder.relative_to(root)) if is_built else None,
         "make": f"dvc repro index@{name}",
-        "serve": f"bentoml serve bento.service:{name}" if there else None,
+        "serve": f"bentoml serve bento.service:{name}" if is_built else None,
     }
 
 
-def interval(share: float | None, count: int | None) -> list[float]:
-    """Return the 95 % interval of a share of `count`, nothing for none."""
-    from stages.evaluate.metrics import wilson
-
-    return list(wilson(round(share * count), count)) if share is not None and count else []
-
-
-def optional(file: Path) -> dict[str, Any]:
-    """Read a JSON file that may not be there yet."""
-    return dict(read_json(file)) if file.exists() else {}
-
-
-def train_seconds(root: Path, name: str) -> float | None:
-    """Return how long the training of these weights took, as its run in MLflow says; outputs hold no durations."""
-    from stages.files import sha256_file
-    from stages.tracking import find
-
-    weights = root / MODEL.format(name) / "weights.safetensors"
-    run = find(name, sha256_file(weights)) if weights.exists() else None
-    return run.data.metrics.get("train_seconds") if run else None
-
-
-def show(found: dict[str, list[dict[str, Any]]]) -> None:
-    """Print the tables, and what to try next."""
-    tables = (
-        (found["datasets"], DATASETS, of_dataset),
-        (found["models"], MODELS, of_model),
-        (found["indexes"], INDEXES, of_index),
-    )
-    for rows, columns, cells in tables:
+def print_tables(rows: dict[str, list[Row]]) -> None:
+    """Prints a table for each group, and which models are no better than a guess."""
+    for group, columns in COLUMNS.items():
         table = Table(header_style="bold")
-        for column, side in columns.items():
-            table.add_column(column, justify=side)  # type: ignore[arg-type]
-        for item in rows:
-            table.add_row(*cells(item))
+        for column in columns:
+            table.add_column(column, justify="left" if column in _LEFT else "right")
+        for row in rows[group]:
+            table.add_row(*(format_cell(row) for format_cell in columns.values()))
         console.print(table)
-    for item in found["models"]:
-        if item["test_interval"] and item["test_interval"][0] <= item["majority_guess"]:
-            console.print(f"{item['model']} is not shown to beat always guessing ({item['majority_guess']:.1%})")
-    packaged = [item for item in found["models"] if item["package"]]
-    searchable = [item for item in found["indexes"] if item["folder"]]
-    suggest(packaged[0] if packaged else None, searchable[0] if searchable else None)
+    for row in rows["models"]:
+        if row["test_interval"] and row["test_interval"][0] <= row["majority_guess"]:
+            console.print(f"{row['model']} is not shown to beat always guessing ({row['majority_guess']:.1%})")
 
 
-def suggest(item: dict[str, Any] | None, search: dict[str, Any] | None) -> None:
-    """Say what to try next."""
+def print_suggestions(rows: dict[str, list[Row]]) -> None:
+    """Prints commands to try next, with the first model and the first index that can be served."""
     commands = [("make demo", "train, test and package every model")]
-    if item is not None:
-        name = item["model"]
+    packaged = [row for row in rows["models"] if row["package"]]
+    if packaged:
+        name = packaged[0]["model"]
         commands = [
             (f"python -m stages.predict model={name} IMAGE …", "label your own pictures"),
-            (item["serve"], f"then: curl -X POST http://localhost:3000/predictions/{name} -T IMAGE"),
-            *([(search["serve"], f"then: http://localhost:3000/similar/{search['index']}")] if search else []),
+            (packaged[0]["serve"], f"then: curl -X POST http://localhost:3000/predictions/{name} -T IMAGE"),
             ("make serve", "all of them; then http://localhost:3000 has a page for each to drop pictures on"),
             ("make ui", "curves, confusion matrices, model cards, the champion models"),
         ]
+        for index in [row for row in rows["indexes"] if row["folder"]][:1]:
+            commands.insert(2, (index["serve"], f"then: http://localhost:3000/similar/{index['index']}"))
     console.print("\nTry next:", style="bold")
     for command, meaning in commands:
         console.print(f"  {command:<48} {meaning}", markup=False)
 
 
-def of_dataset(item: dict[str, Any]) -> list[str]:
-    """Return a dataset's row; what is not there yet is a dash."""
-    splits = [text(item["splits"].get(split) or None, "{:,}") for split in ("train", "val", "test")]
-    pictures = text(sum(item["splits"].values()) or None, "{:,}")
-    url = item["url"] if len(item["url"]) <= 40 else f"…{item['url'][-39:]}"
-    return [item["dataset"], url, f"{item['size']} px", pictures, *splits, text(item["dropped"], "{:,}")]
+def _read_optional(file: Path) -> dict[str, Any]:
+    return dict(read_json(file)) if file.exists() else {}
 
 
-def of_model(item: dict[str, Any]) -> list[str]:
-    """Return a model's row; what is not there yet is a dash."""
-    return [
-        item["model"],
-        item["dataset"],
-        item["framework"],
-        text(item["epochs"], "{}"),
-        text(item["val_accuracy"], "{:.1%}") + between(item["val_interval"]),
-        text(item["test_accuracy"], "{:.1%}") + between(item["test_interval"]),
-        text(item["train_seconds"], "{:.0f} s"),
-        text(item["package_bytes"] and item["package_bytes"] / 2**20, "{:.1f} MB") + beside(item),
-    ]
+def _compute_interval(share: float | None, count: int | None) -> list[float]:
+    """Computes the 95 % interval of a share of `count` images."""
+    from stages.evaluate.metrics import wilson
+
+    return list(wilson(round(share * count), count)) if share is not None and count else []
 
 
-def beside(item: dict[str, Any]) -> str:
-    """Return what is packaged of a model beside fp32."""
-    return f", int8 {item['int8_bytes'] / 2**20:.1f} MB" if item["int8_bytes"] else ""
+def _find_train_seconds(root: Path, name: str) -> float | None:
+    """Finds in MLflow how long a model was trained; outputs hold no durations."""
+    from stages.core.tracking import find_run
+
+    weights = root / MODEL.format(name) / "weights.safetensors"
+    run = find_run(name, hash_file(weights)) if weights.exists() else None
+    return run.data.metrics.get("train_seconds") if run else None
 
 
-def of_index(item: dict[str, Any]) -> list[str]:
-    """Return an index's row; what is not there yet is a dash."""
-    shares = (
-        f"{column} {next(iter(numbers.values())):.1%} ({numbers['chance']:.1%})"
-        for column, numbers in item["quality"].items()
-    )
-    return [
-        item["index"],
-        item["dataset"],
-        f"{item['network']}, {item['weights']}",
-        text(item["pictures"], "{:,}"),
-        ", ".join(shares) or "–",
-        text(item["bytes"] and item["bytes"] / 2**20, "{:.1f} MB"),
-    ]
-
-
-def between(edges: list[float]) -> str:
-    """Return an interval in brackets, nothing for none."""
-    return f" ({edges[0]:.1%}–{edges[1]:.1%})" if edges else ""
-
-
-def text(value: Any, form: str) -> str:
-    """Return a value in a form, a dash for none."""
+def _format(value: Any, form: str) -> str:
     return "–" if value is None else form.format(value)
+
+
+def _format_accuracy(accuracy: float | None, interval: list[float]) -> str:
+    return _format(accuracy, "{:.1%}") + (f" ({interval[0]:.1%}–{interval[1]:.1%})" if interval else "")
+
+
+def _format_size(size: int | None) -> str:
+    return "–" if size is None else f"{size / 2**20:.1f} MB"
+
+
+def _format_package(size: int | None, int8_size: int | None) -> str:
+    return _format_size(size) + (f", int8 {_format_size(int8_size)}" if int8_size else "")
+
+
+def _format_quality(quality: dict[str, dict[str, float]]) -> str:
+    shares = (f"{column} {next(iter(item.values())):.1%} ({item['chance']:.1%})" for column, item in quality.items())
+    return ", ".join(shares) or "–"
+
+
+COLUMNS: dict[str, dict[str, Callable[[Row], str]]] = {  # group → column → what its cells show
+    "datasets": {
+        "dataset": lambda row: str(row["dataset"]),
+        "from": lambda row: row["url"] if len(row["url"]) <= 40 else f"…{row['url'][-39:]}",
+        "size": lambda row: f"{row['size']} px",
+        "pictures": lambda row: _format(sum(row["splits"].values()) or None, "{:,}"),
+        "train": lambda row: _format(row["splits"].get("train") or None, "{:,}"),
+        "val": lambda row: _format(row["splits"].get("val") or None, "{:,}"),
+        "test": lambda row: _format(row["splits"].get("test") or None, "{:,}"),
+        "dropped": lambda row: _format(row["dropped"], "{:,}"),
+    },
+    "models": {
+        "model": lambda row: str(row["model"]),
+        "dataset": lambda row: str(row["dataset"]),
+        "framework": lambda row: str(row["framework"]),
+        "epochs": lambda row: _format(row["epochs"], "{}"),
+        "val accuracy (95 %)": lambda row: _format_accuracy(row["val_accuracy"], row["val_interval"]),
+        "test accuracy (95 %)": lambda row: _format_accuracy(row["test_accuracy"], row["test_interval"]),
+        "trained in": lambda row: _format(row["train_seconds"], "{:.0f} s"),
+        "package": lambda row: _format_package(row["package_bytes"], row["int8_bytes"]),
+    },
+    "indexes": {
+        "index": lambda row: str(row["index"]),
+        "dataset": lambda row: str(row["dataset"]),
+        "featuriser": lambda row: f"{row['network']}, {row['weights']}",
+        "pictures": lambda row: _format(row["pictures"], "{:,}"),
+        "precision@k (chance)": lambda row: _format_quality(row["quality"]),
+        "size": lambda row: _format_size(row["bytes"]),
+    },
+}
+_LEFT = {"dataset", "from", "model", "framework", "index", "featuriser", "precision@k (chance)"}
 
 
 if __name__ == "__main__":

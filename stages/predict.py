@@ -1,4 +1,4 @@
-"""`python -m stages.predict model=NAME IMAGE|FOLDER …`: label pictures with a packaged model; torch is not loaded."""
+"""`python -m stages.predict model=NAME IMAGE|FOLDER …`: labels pictures with a packaged model, without PyTorch."""
 
 import argparse
 import csv
@@ -10,182 +10,160 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
-from bento.model import Model
-from stages.config import project
-from stages.console import console
-from stages.errors import UserError, choose, refusal
-from stages.place import PACKAGE, PREPARED, Place
-from stages.preprocess.decode import Undecodable, decode
-from stages.sheet import captioned
+from stages.core.console import console, error_console, print_error
+from stages.core.contact_sheet import add_caption
+from stages.core.errors import UserError, require_known
+from stages.core.image import Undecodable, decode
+from stages.core.onnx_model import OnnxClassifier
+from stages.core.workspace import PACKAGE, PREPARED, Workspace, project_root
 
-KEYS = {"model": None, "from": None, "split": None, "show": "false"}
+USAGE = "%(prog)s model=NAME [from=RUN] [split=unlabelled] [show=true] [--json | --csv] [IMAGE | FOLDER ...]"
+OPTIONS = {"model": "", "from": "", "split": "", "show": "false"}
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-BATCH = 32
+BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a model says of one picture, or why it says nothing."""
+class PredictionRow:
+    """Label → probability of a picture, the most probable first; or the error for which there is none."""
 
     path: str
     probabilities: dict[str, float] = field(default_factory=dict)
     error: str | None = None
 
     @property
-    def label(self) -> str | None:
-        """The most probable class."""
-        return next(iter(self.probabilities), None)
-
-    @property
-    def probability(self) -> float | None:
-        """The probability of that class."""
-        return next(iter(self.probabilities.values()), None)
+    def best(self) -> tuple[str | None, float | None]:
+        """The most probable label and its probability."""
+        return next(iter(self.probabilities.items()), (None, None))
 
 
-def main() -> None:
-    """Label pictures; the exit status is 1 where one of them could not be read."""
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.predict",
-        description=__doc__,
-        usage="%(prog)s model=NAME [from=RUN] [split=unlabelled] [show=true] [--json | --csv] [IMAGE | FOLDER ...]",
-    )
+def main() -> int:
+    """Labels the pictures and prints them; the exit status is 1 if one could not be read."""
+    parser = argparse.ArgumentParser(prog="python -m stages.predict", usage=USAGE, description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON: every class's probability")
     parser.add_argument("--csv", action="store_true", help="print CSV: path, label, probability, error")
     parser.add_argument("words", nargs="+", metavar="KEY=VALUE | IMAGE | FOLDER")
     arguments = parser.parse_intermixed_args()
     try:
-        answers = list(answer(arguments.words))
+        options, paths = parse_words(arguments.words)
+        if not paths and not options["split"]:
+            raise UserError("no picture named; give files, folders, or split=unlabelled")
+        workspace = Workspace(Path(options["from"] or project_root()).resolve(), project_root())
+        model = open_model(workspace, options["model"])
+        rows = list(predict_split(model, workspace, options["split"])) if options["split"] else []
+        labeled = list(predict_files(model, list(iter_pictures(paths))))
     except UserError as error:
-        sys.exit(refusal(error))
-    form = as_json if arguments.json else as_csv if arguments.csv else as_table
-    form(answers)
-    sys.exit(any(item.error for item in answers))
+        return print_error(error)
+    if options["show"] == "true":
+        save_captioned(labeled)
+    print_rows = print_json if arguments.json else print_csv if arguments.csv else print_table
+    print_rows([*rows, *labeled])
+    return int(any(row.error for row in labeled))
 
 
-def answer(words: list[str]) -> Iterator[Answer]:
-    """Label what the words name: files, folders, or a split of the model's prepared dataset."""
-    keys, paths = parse(words)
-    place = Place(Path(str(keys["from"] or project())).resolve(), project())
-    model = open_model(place, keys["model"])
-    if keys["split"]:
-        yield from of_split(model, place, str(keys["split"]))
-    elif not paths:
-        raise UserError("no picture named; give files, folders, or split=unlabelled")
-    target = shown_folder() if keys["show"] == "true" else None
-    files = list(pictures(paths))
-    for start in range(0, len(files), BATCH):
-        yield from of_files(model, files[start : start + BATCH], target)
-
-
-def parse(words: list[str]) -> tuple[dict[str, str | None], list[Path]]:
-    """Tell key=value from paths; a path that exists may hold an equals sign."""
-    keys: dict[str, str | None] = dict(KEYS)
-    paths = []
+def parse_words(words: list[str]) -> tuple[dict[str, str], list[Path]]:
+    """Separates key=value from paths; a path that exists may hold an equals sign."""
+    options, paths = dict(OPTIONS), []
     for word in words:
         name, equals, value = word.partition("=")
-        if equals and not Path(word).exists():
-            keys[choose("predict", name, KEYS)] = value
-        else:
+        if not equals or Path(word).exists():
             paths.append(Path(word))
-    choose("show", str(keys["show"]), ("true", "false"))
-    return keys, paths
-
-
-def open_model(place: Place, name: str | None) -> Model:
-    """Open a packaged model by name."""
-    bases = {base / PACKAGE.format("") for base in (place.root, place.project)}
-    known = sorted({file.parent.name for base in bases for file in base.glob("[!.]*/model.json")})
-    if name is None:
-        raise UserError(f"model: not chosen; say model=… with one of {', '.join(known) or 'none: run `dvc repro`'}")
-    if not known:
-        raise UserError(f"model {name}: nothing is packaged yet; make it with `dvc repro package@{name}`")
-    return Model(place.read(PACKAGE, choose("model", name, known)))
-
-
-def pictures(paths: list[Path]) -> Iterator[Path]:
-    """Yield files as named, and every picture below a folder, sorted."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-        else:
-            yield path
-
-
-def of_files(model: Model, files: list[Path], target: Path | None) -> Iterator[Answer]:
-    """Label files as one batch; one that cannot be read is reported and the rest go on."""
-    for file, row in zip(files, model.predict_each(map(content, files)), strict=True):
-        if isinstance(row, Undecodable):
-            yield Answer(str(file), error=str(row))
             continue
-        found = Answer(str(file), model.ranked(row))
-        if target is not None:
-            show(file, found, target)
-        yield found
+        if value[:1] in ("'", '"'):
+            from stages.config.composition import unquote  # it loads Hydra, which takes as long as all the rest
+
+            value = unquote(value)
+        options[require_known("predict", name, OPTIONS)] = value
+    require_known("show", options["show"], ("true", "false"))
+    if options["from"] and not Path(options["from"]).is_dir():
+        raise UserError(f"from: no folder {options['from']}; give a run's folder: runs/<date>/<time>-<stage>")
+    return options, paths
 
 
-def content(file: Path) -> bytes | Undecodable:
-    """Return a file's bytes, or why there are none."""
+def open_model(workspace: Workspace, name: str) -> OnnxClassifier:
+    """Opens a packaged model by its name."""
+    folders = (base / PACKAGE.format("") for base in (workspace.root, workspace.project))
+    known = sorted({file.parent.name for folder in folders for file in folder.glob("[!.]*/model.json")})
+    if not name:
+        raise UserError(f"model: not chosen; set model=… to one of {', '.join(known) or 'none: run `dvc repro`'}")
+    return OnnxClassifier(workspace.input(PACKAGE, require_known("model", name, known) if known else name))
+
+
+def iter_pictures(paths: list[Path]) -> Iterator[Path]:
+    """Yields files as they are named, and every picture below a folder, sorted."""
+    for path in paths:
+        files = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        yield from sorted(files) if path.is_dir() else [path]
+
+
+def predict_files(model: OnnxClassifier, files: list[Path]) -> Iterator[PredictionRow]:
+    """Labels files; one that cannot be read is reported, and the others are labeled."""
+    for start in range(0, len(files), BATCH_SIZE):
+        batch = files[start : start + BATCH_SIZE]
+        for file, row in zip(batch, model.predict_each(map(_read, batch)), strict=True):
+            if isinstance(row, Undecodable):
+                yield PredictionRow(str(file), error=str(row))
+            else:
+                yield PredictionRow(str(file), model.rank_labels(row))
+
+
+def predict_split(model: OnnxClassifier, workspace: Workspace, split: str) -> Iterator[PredictionRow]:
+    """Labels a split of the dataset that the model was trained on."""
+    from stages.preprocess.store import Store
+
+    pictures = Store(workspace.input(PREPARED, model.metadata["dataset"])).split(split)
+    for start in range(0, len(pictures), BATCH_SIZE):
+        batch = slice(start, start + BATCH_SIZE)
+        rows = model.run(np.ascontiguousarray(pictures.images[batch]))
+        for path, row in zip(pictures.paths[batch], rows, strict=True):
+            yield PredictionRow(path, model.rank_labels(row))
+
+
+def save_captioned(rows: list[PredictionRow]) -> None:
+    """Writes the pictures, each with its label below it, into a new folder in `runs/`."""
+    folder = project_root() / "runs" / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-predict")
+    folder.mkdir(parents=True)
+    error_console.print(f"pictures with their labels: {folder.relative_to(project_root())}", style="dim")
+    for number, row in enumerate(row for row in rows if not row.error):
+        page = add_caption(decode(Path(row.path).read_bytes()), "{}  {:.1%}".format(*row.best))
+        page.save(folder / f"{number:04d}-{Path(row.path).stem}.png")
+
+
+def print_table(rows: list[PredictionRow]) -> None:
+    """Prints each picture's label and its probability."""
+    table = Table("picture", "label", "probability", header_style="bold")
+    for row in rows:
+        label, probability = row.best
+        cells = (f"[red]{escape(row.error)}", "") if row.error else (escape(str(label)), f"{probability:.1%}")
+        table.add_row(escape(row.path), *cells)
+    console.print(table)
+
+
+def print_json(rows: list[PredictionRow]) -> None:
+    """Prints each picture's label and all probabilities, or its error."""
+    items = [
+        {"path": row.path, "label": row.best[0], "probability": row.best[1]}
+        | ({"error": row.error} if row.error else {"probabilities": row.probabilities})
+        for row in rows
+    ]
+    print(json.dumps(items, indent=2))  # noqa: T201
+
+
+def print_csv(rows: list[PredictionRow]) -> None:
+    """Prints each picture's label and its probability, or its error."""
+    lines = ((row.path, *row.best, row.error) for row in rows)
+    csv.writer(sys.stdout, lineterminator="\n").writerows([("path", "label", "probability", "error"), *lines])
+
+
+def _read(file: Path) -> bytes | Undecodable:
     try:
         return file.read_bytes()
     except OSError as error:
         return Undecodable(str(error))
 
 
-def of_split(model: Model, place: Place, split: str) -> Iterator[Answer]:
-    """Label a split of the dataset that the model was trained on."""
-    from stages.preprocess.store import Store
-
-    found = Store(place.read(PREPARED, model.contract["dataset"])).split(split)
-    for start in range(0, len(found), BATCH):
-        rows = model.run(np.ascontiguousarray(found.images[start : start + BATCH]))
-        for path, row in zip(found.paths[start : start + BATCH], rows, strict=True):
-            yield Answer(path, model.ranked(row))
-
-
-def shown_folder() -> Path:
-    """Return a new folder for the pictures that `show=true` writes."""
-    folder = project() / "runs" / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-predict")
-    folder.mkdir(parents=True)
-    console.print(f"pictures with their labels: {folder.relative_to(project())}", style="dim")
-    return folder
-
-
-def show(file: Path, found: Answer, target: Path) -> None:
-    """Write a picture with its label below it."""
-    page = captioned(decode(file.read_bytes()), f"{found.label}  {found.probability:.1%}")
-    number = len(list(target.iterdir()))
-    page.save(target / f"{number:04d}-{file.stem}.png")
-
-
-def as_table(answers: list[Answer]) -> None:
-    """Print a table."""
-    table = Table("picture", "label", "probability", header_style="bold")
-    for item in answers:
-        if item.error:
-            table.add_row(item.path, f"[red]{item.error}", "")
-        else:
-            table.add_row(item.path, item.label, f"{item.probability:.1%}")
-    console.print(table)
-
-
-def as_json(answers: list[Answer]) -> None:
-    """Print JSON."""
-    rows = [
-        {"path": item.path, "label": item.label, "probability": item.probability}
-        | ({"error": item.error} if item.error else {"probabilities": item.probabilities})
-        for item in answers
-    ]
-    print(json.dumps(rows, indent=2))  # noqa: T201
-
-
-def as_csv(answers: list[Answer]) -> None:
-    """Print CSV."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("path", "label", "probability", "error"))
-    writer.writerows((item.path, item.label, item.probability, item.error) for item in answers)
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from stages.core.onnx_model import OnnxModel
 from stages.index.collection import FEATURISER, METADATA, THUMBS
 from stages.index.conditional import ConditionalIndex
 from stages.index.records import append
-from stages.runtime import Network
 from tests.conftest import encoded
 from tests.gallery import colours
 
@@ -58,7 +58,7 @@ def artworks(count: int) -> list[tuple[dict[str, str], Image.Image]]:
 def collection(folder: Path, things: Sequence[tuple[dict[str, str], Image.Image]], longest: int = 96) -> Path:
     """Write an index folder of these and return it."""
     colours(SIZE, folder / FEATURISER)
-    network = Network(folder / FEATURISER)
+    network = OnnxModel(folder / FEATURISER)
     rows = [row for row, _ in things]
     pixels = np.stack([network.decode(encoded(image)) for _, image in things])
     table = {name: [row[name] for row in rows] for name in rows[0]}

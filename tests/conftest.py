@@ -1,22 +1,23 @@
+import dataclasses
 import io
 import shutil
 import subprocess
 import sys
 from copy import deepcopy
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from PIL import Image
 
 from attacks.project import copy_project, environment
-from stages.config import compose, typed
-from stages.schema import Synthetic, Train, Tree
+from stages.config.composition import compose_tree, to_plain
+from stages.config.load import validate
+from stages.config.schema import Config, Synthetic, Train, Tree
 from tests.stores import bucket, gcs, s3  # noqa: F401  # fixtures
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from stages.train.model import Description
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = Synthetic(images=48, unlabelled=4, corrupt=4, smallest=64, largest=120)
+SMALL = Synthetic(images=48, unlabelled=4, corrupt=4, classes=2, smallest=64, largest=120)
 
 
 def tree(*overrides: str) -> Tree:
@@ -33,22 +34,29 @@ def tree(*overrides: str) -> Tree:
 
 
 @pytest.fixture(scope="session")
-def conf() -> DictConfig:
+def conf() -> dict[str, Any]:
     """Return conf/, composed as it is."""
-    return compose()
+    return compose_tree()
 
 
-def changed(config: DictConfig, *overrides: str) -> DictConfig:
+def changed(config: dict[str, Any], *overrides: str) -> dict[str, Any]:
     """Return a composed tree with other values, as Hydra would set them, without composing all of it again."""
-    found = config.copy()
+    found = OmegaConf.create(config)
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         OmegaConf.update(found, override.key_or_group, override.value(), force_add=True)
-    return found
+    return to_plain(found)
+
+
+def replace(item: Any, **changes: Any) -> Any:
+    """Return a copy of a config section, or of a dataclass, with other values."""
+    if isinstance(item, Config):
+        return item.model_copy(update=changes)
+    return dataclasses.replace(item, **changes)
 
 
 @cache
 def composed(*overrides: str) -> Tree:
-    return typed(compose(["profile=smoke", *overrides]))
+    return validate(compose_tree(["profile=smoke", *overrides]))
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -94,7 +102,7 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a small drawn archive in Kaggle's layout."""
-    from stages.fetch.layouts import kaggle
+    from stages.layouts import kaggle
 
     return kaggle.draw(tmp_path_factory.mktemp("raw"), SMALL, seed=7)
 
@@ -102,8 +110,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prepared(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return that archive prepared at 48 pixels."""
-    from stages.fetch.layouts import kaggle
-    from stages.files import write_json
+    from stages.core.files import write_json
+    from stages.layouts import kaggle
     from stages.preprocess.pack import pack
     from stages.preprocess.report import report
 
@@ -117,8 +125,8 @@ def prepared(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return base_cnn trained for an epoch on it."""
+    from stages.backends.base import framework
     from stages.preprocess.store import Store
-    from stages.train.framework import framework
     from stages.train.model import save
 
     folder = tmp_path_factory.mktemp("model")
@@ -135,22 +143,27 @@ def described(store: "Store", config: Train, best: dict[str, float], name: str =
     """Return the description of a model trained on a store."""
     from stages.train.model import Description
 
-    found = {"monitor": "min.val_loss", "parameters": 1, **{f"best_{key}": value for key, value in best.items()}}
+    found = {
+        "monitor": "val_loss",
+        "mode": "min",
+        "parameters": 1,
+        **{f"best_{key}": value for key, value in best.items()},
+    }
     return Description(
         name=name, dataset="kaggle", data=store.fingerprint, labels=store.labels, size=store.size, resize="squash",
-        plugins=[], config=asdict(config), trained=found,
+        plugins=[], config=config.model_dump(), trained=found,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def package(prepared: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of packages that holds base_cnn as ONNX, with its examples."""
-    from stages.files import write_json
+    from stages.backends.base import framework
+    from stages.core.files import write_json
     from stages.package.__main__ import contract
     from stages.package.examples import write_examples
     from stages.package.onnx import export
     from stages.preprocess.store import Store
-    from stages.train.framework import framework
     from stages.train.model import describe
 
     folder = tmp_path_factory.mktemp("packages")
@@ -168,7 +181,7 @@ def package(prepared: Path, trained: Path, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="session")
 def quantized(package: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of packages like that one, in which base_cnn has an int8 edition, whatever it costs."""
-    from stages.files import read_json, write_json
+    from stages.core.files import read_json, write_json
     from stages.package.quantize import attempt
     from stages.preprocess.store import Store
 

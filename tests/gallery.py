@@ -8,10 +8,10 @@ import onnx
 import pyarrow as pa
 from onnx import TensorProto, helper
 
-from stages.files import sha256_file, write_json
+from stages.config.schema import Index
+from stages.core.files import hash_file, write_json
 from stages.index.build import Source, build
 from stages.index.collection import Collection
-from stages.index_schema import Index
 from stages.preprocess.store import Everything
 from tests.conftest import tree
 
@@ -44,7 +44,7 @@ def colours(size: int, folder: Path) -> Path:
         "resize": "squash",
         "input": {"name": "pixels"},
         "output": {"name": "features"},
-        "sha256": {"onnx": sha256_file(folder / "model.onnx")},
+        "sha256": {"onnx": hash_file(folder / "model.onnx")},
     }
     write_json(folder / "model.json", contract)
     return folder

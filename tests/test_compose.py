@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from stages.compose import differences
+from stages.compose import compare_trees
 from tests.conftest import python
 
 
 def test_differences_name_the_keys() -> None:
-    found = differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "c": 2, "d": 4}})
+    found = compare_trees({"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "c": 2, "d": 4}})
     assert found == ["a.b: conf/ 1, params.yaml 3", "a.d: conf/ '(absent)', params.yaml 4"]
 
 
@@ -24,7 +24,9 @@ def test_check_names_what_differs_and_the_mend(project: Path) -> None:
     assert (project / "artifacts" / "composed.txt").exists()
 
 
-@pytest.mark.parametrize("word", ["profile=nope", "models.vgg19.train.lr=-1", "models.vgg19.train.lrr=1"])
+@pytest.mark.parametrize(
+    "word", ["profile=nope", "models.vgg19.train.lr=-1", "models.vgg19.train.lrr=1", "++models.vg19.train.lr=1"]
+)
 def test_nothing_wrong_is_written(word: str, project: Path) -> None:
     before = (project / "params.yaml").read_text()
     done = python("-m", "stages.compose", word, cwd=project, check=False)

@@ -94,9 +94,9 @@ def test_nothing_else_reaches_the_builder() -> None:
 
 
 def test_the_service_installs_what_its_bento_says() -> None:
-    """One list of packages: `stages.package.bento.REQUIREMENTS`, which a Bento holds as env/python/requirements.txt."""
+    """One list of packages: the extra `serve`, which a Bento holds as env/python/requirements.txt."""
     assert sources("service.Dockerfile") == BENTO
-    assert not any(f"{package}==" in FILES["service.Dockerfile"] for package in bento.REQUIREMENTS)
+    assert not any(f"{package}==" in FILES["service.Dockerfile"] for package in bento.serve_requirements())
 
 
 def test_the_service_listens_where_it_is_exposed_and_asked() -> None:

@@ -5,10 +5,10 @@ import re
 import pytest
 from omegaconf import OmegaConf
 
-from stages.config import compose
+from stages.config.composition import compose_tree
 from tests.conftest import ROOT
 
-DOCUMENTED = compose(["profile=documented"])
+DOCUMENTED = OmegaConf.create(compose_tree(["profile=documented"]))
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("breeds", "mosaic", "resnet50")}
 KEYS = re.compile(r"`((?:models|datasets|indexes|trainer|bento)\.[\w.]+)`")
 PUBLISHED = {
@@ -35,7 +35,7 @@ def test_every_published_parameter_is_there(name: str) -> None:
 def test_the_published_values_of_resnet50_are_the_documented_profiles() -> None:
     model, data = DOCUMENTED.models.resnet50, DOCUMENTED.datasets.s3_csv
     assert model.search.space == {"lr": [0.001, 0.005, 0.01], "layer_size": [256, 512, 1024]}
-    assert (model.search.strategy, model.search.runs, model.search.select) == ("random", 2, "max.val_accuracy")
+    assert (model.search.strategy, model.search.runs, model.search.monitor) == ("random", 2, "val_accuracy")
     assert (model.train.epochs, model.train.batch_size, model.train.network.dropout) == (1, 32, 0.5)
     assert (data.preprocess.size, data.preprocess.resize) == (224, "squash")
     assert data.preprocess.split == {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -50,7 +50,7 @@ def test_the_published_values_of_breeds_are_the_documented_profiles() -> None:
     assert (change.p, change.perspective, change.perspective_p, change.hflip) == (0.2, 0.3, 0.2, 0.5)
     assert (change.brightness, change.contrast, change.rotation, change.crop) == (0.4, 0.4, 30, 0.08)
     assert (data.preprocess.size, data.preprocess.resize) == (224, "letterbox")
-    assert DOCUMENTED.bento.sure == 0.5
+    assert DOCUMENTED.bento.min_confidence == 0.5
 
 
 def test_the_published_values_of_mosaic_are_the_documented_profiles() -> None:
@@ -60,7 +60,7 @@ def test_the_published_values_of_mosaic_are_the_documented_profiles() -> None:
         "imagenet",
         "pool",
     )
-    assert (index.blocks, index.matches.best, index.mode) == (["Culture", "Classification"], 10, "exact")
+    assert (index.partition_by, index.matches.top_k, index.mode) == (["Culture", "Classification"], 10, "exact")
     assert (data.preprocess.size, data.fetch.layout.attempts) == (225, 3)
     assert (data.fetch.layout.image, data.fetch.layout.id) == ("Thumbnail_Url", "id")
     assert DOCUMENTED.bento.cors == ["*"]

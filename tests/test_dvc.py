@@ -9,11 +9,12 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from stages.config.composition import compose_tree
 from stages.package.bento import CODE_FILES
 from tests.conftest import ROOT
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-PARAMS = OmegaConf.load(ROOT / "params.yaml")
+PARAMS = OmegaConf.create(compose_tree())
 STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
 
 
@@ -66,15 +67,23 @@ def test_what_a_stage_reads_another_writes() -> None:
                     assert any(out == path or out.startswith(f"{path}/") for out in written), path
 
 
-def test_a_plot_or_a_new_network_retrains_nothing() -> None:
-    assert not any(re.search("evaluate|curves", dep) for name in ("train", "package") for dep in STAGES[name]["deps"])
-    assert not any(dep in ("stages", "stages/train", "stages/train/networks") for dep in STAGES["train"]["deps"])
-    assert not any(dep == "bento" for name in ("train", "evaluate", "package") for dep in STAGES[name]["deps"])
+def test_a_stage_depends_on_folders_and_the_few_files_that_shape_bytes() -> None:
+    code = {dep for stage in STAGES.values() for dep in stage["deps"] if not dep.startswith(("data", "artifacts"))}
+    assert len([dep for dep in code if dep.startswith("stages/core/")]) <= 5
+    assert len([dep for dep in code if dep.startswith("stages/")]) <= 17
+    for name in ("fetch", "preprocess", "train", "evaluate", "package", "index"):
+        assert f"stages/{name}" in STAGES[name]["deps"]
+
+
+def test_a_plot_or_a_new_network_or_layout_reruns_nothing() -> None:
+    for name in ("fetch", "preprocess", "train", "package"):
+        assert not {"stages", "stages/core", "stages/layouts", "stages/networks"} & set(STAGES[name]["deps"])
+        assert not any(re.search("evaluate|plots|bento$", dep) for dep in STAGES[name]["deps"])
 
 
 def test_a_bento_depends_on_the_code_that_travels_in_it() -> None:
-    code = [name for name in CODE_FILES if not name.endswith("__init__.py")]
-    assert set(code) <= set(STAGES["bento"]["deps"])
+    for file in CODE_FILES:
+        assert file == "stages/__init__.py" or any(file.startswith(dep) for dep in STAGES["bento"]["deps"]), file
 
 
 def test_no_output_is_uncached_or_kept_between_runs() -> None:

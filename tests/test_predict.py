@@ -47,6 +47,15 @@ def test_a_folder_is_walked_and_a_broken_file_reported(run_folder: Path, picture
         assert set(row["probabilities"]) == {"cat", "dog"}
 
 
+def test_photos_are_not_counted_together(run_folder: Path, tmp_path: Path) -> None:
+    """The services bound what one request may hold; here nobody waits for the next batch."""
+    for number in range(3):
+        Image.new("L", (6000, 4000), 99).save(tmp_path / f"{number}.jpg")
+        Image.new("L", (6000, 4000), 99).save(tmp_path / f"{number}.png")
+    status, out = predict("model=base_cnn", f"from={run_folder}", *map(str, sorted(tmp_path.glob("*.*"))), "--csv")
+    assert (status, len(out.splitlines())) == (0, 7)
+
+
 def test_csv_and_table(run_folder: Path, pictures: Path) -> None:
     files = [str(pictures / "a.jpg"), str(pictures / "deep" / "c=d.webp")]
     status, out = predict("model=base_cnn", f"from={run_folder}", *files, "--csv")
@@ -57,6 +66,22 @@ def test_csv_and_table(run_folder: Path, pictures: Path) -> None:
     assert status == 0
     assert "probability" in out
     assert "%" in out
+
+
+def test_brackets_in_a_name_are_shown(run_folder: Path, pictures: Path) -> None:
+    for name, source in (("a [red].jpg", "a.jpg"), ("b [red].jpg", "broken.jpg")):
+        (pictures / name).write_bytes((pictures / source).read_bytes())
+    files = [str(file.relative_to(pictures)) for file in sorted(pictures.glob("*red*"))]
+    done = python("-m", "stages.predict", "model=base_cnn", f"from={run_folder}", *files, cwd=pictures, check=False,
+                  PYTHONPATH=str(ROOT))  # fmt: skip
+    assert [line.count("[red].jpg") for line in done.stdout.splitlines() if "red" in line] == [1, 1]
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_folder_in_quotes_is_the_same(quote: str, run_folder: Path, pictures: Path) -> None:
+    home = run_folder.rename(run_folder.with_name("run (best)"))
+    status, out = predict("model=base_cnn", f"from={quote}{home}{quote}", str(pictures / "a.jpg"), "--csv")
+    assert (status, len(out.splitlines())) == (0, 2)
 
 
 def test_a_file_named_twice_is_answered_twice(run_folder: Path, pictures: Path) -> None:
@@ -72,8 +97,10 @@ def test_the_unlabelled_split_is_a_batch(run_folder: Path) -> None:
 
 
 def test_show_writes_pictures_with_labels(run_folder: Path, pictures: Path, project: Path) -> None:
-    words = ["-m", "stages.predict", "model=base_cnn", f"from={run_folder}", str(pictures / "a.jpg"), "show=true"]
-    python(*words, cwd=project)
+    files = [str(pictures / name) for name in ("a.jpg", "broken.jpg")]
+    words = ["model=base_cnn", f"from={run_folder}", *files, "show=true", "--json"]
+    done = python("-m", "stages.predict", *words, cwd=project, check=False)
+    assert [Path(row["path"]).name for row in json.loads(done.stdout)] == ["a.jpg", "broken.jpg"]
     (shown,) = (project / "runs").rglob("*.png")
     assert Image.open(shown).height > 70
 
@@ -84,18 +111,20 @@ def test_show_writes_pictures_with_labels(run_folder: Path, pictures: Path, proj
         (["model=base_cn", "x.jpg"], "did you mean base_cnn?"),
         (["modle=base_cnn", "x.jpg"], "unknown name 'modle'; did you mean model?"),
         (["model=base_cnn"], "no picture named"),
-        (["x.jpg"], "model: not chosen; say model=… with one of base_cnn"),
+        (["x.jpg"], "model: not chosen; set model=… to one of base_cnn"),
         (["model=base_cnn", "show=yes", "x.jpg"], "show: unknown name 'yes'"),
+        (["model=base_cnn", "x.jpg", "from=runs/no"], "from: no folder runs/no; give a run's folder"),
     ],
 )
 def test_mistakes_are_answered(words: list[str], message: str, run_folder: Path) -> None:
-    status, out = predict(*words, f"from={run_folder}")
+    status, out = predict(f"from={run_folder}", *words)
     assert status == 2
     assert message in out
 
 
-def test_it_starts_without_a_framework() -> None:
-    code = (
-        "import sys, stages.predict, stages.list; print([m for m in ('torch', 'mlflow', 'hydra') if m in sys.modules])"
-    )
+def test_it_starts_without_a_framework_and_without_the_services() -> None:
+    code = """
+import sys, stages.predict, stages.list
+print([name for name in ("torch", "mlflow", "hydra", "bentoml", "starlette", "bento") if name in sys.modules])
+"""
     assert python("-c", code, cwd=ROOT).stdout.strip() == "[]"

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig
 
-from stages.config import compose, typed
+from stages.config.composition import compose_tree
+from stages.config.load import validate
 from tests.conftest import ROOT, changed, run
 from tests.gallery import gallery
 
@@ -20,7 +20,11 @@ TREE = ("models.", "datasets.", "indexes.", "bento.", "trainer.", "engine", "pro
 
 def values_of(command: str) -> tuple[str, ...]:
     """Return the values that a command changes, the first of several."""
-    words = [word.strip("'") for word in command.split() if "=" in word and not word.startswith(("-", "+"))]
+    words = [
+        word.replace("'", "")
+        for word in re.findall(r"(?:[^\s']|'[^']*')+", command)
+        if "=" in word and not word.startswith(("-", "+"))
+    ]
     values = [word for word in words if word.startswith(TREE) and "…" not in word]
     return tuple(first_of_sweep(word) for word in values)
 
@@ -47,9 +51,9 @@ def test_modules_exist(command: str) -> None:
 
 
 @pytest.mark.parametrize("values", sorted({values for command in COMMANDS if (values := values_of(command))}))
-def test_values_are_allowed(values: tuple[str, ...], conf: DictConfig) -> None:
+def test_values_are_allowed(values: tuple[str, ...], conf: dict[str, Any]) -> None:
     chosen = any(value.startswith(("profile=", "engine")) for value in values)
-    typed(compose(list(values)) if chosen else changed(conf, *values))
+    validate(compose_tree(list(values)) if chosen else changed(conf, *values))
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(((?!http|#)[^)]+)\)", README))

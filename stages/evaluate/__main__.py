@@ -3,19 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-from stages.console import console
-from stages.door import door
-from stages.files import sha256_file, write_json, write_text
-from stages.job import Job
-from stages.place import MODEL, PREPARED, REPORT
+from stages.config.command import stage_command
+from stages.core.console import console
+from stages.core.context import StageContext
+from stages.core.files import hash_file, write_json, write_text
+from stages.core.tracking import TrackedRun, continue_run
+from stages.core.workspace import MODEL, PREPARED, REPORT
 from stages.preprocess.store import Store
-from stages.tracking import Run, continued
 
 NOTE = 8000  # characters; MLflow cuts a longer one, with a warning
 
 
-@door("evaluate", picks="model")
-def main(job: Job) -> None:
+@stage_command("evaluate", select="model")
+def main(job: StageContext) -> None:
     """Predict the test split and write everything that follows from the predictions."""
     from stages.evaluate.card import Findings, card
     from stages.evaluate.metrics import confusions, per_class, summary
@@ -23,14 +23,14 @@ def main(job: Job) -> None:
     from stages.evaluate.predictions import predict, write_mistakes, write_predictions
 
     config = job.model.evaluate
-    model = job.place.read(MODEL, job.name)
-    store = Store(job.place.read(PREPARED, job.model.dataset))
+    model = job.workspace.input(MODEL, job.name)
+    store = Store(job.workspace.input(PREPARED, job.model.dataset))
     test = store.split("test")
     found, description = predict(model, test, config.batch_size)
     metrics = summary(found, config.bins)
     result = Findings(metrics, per_class(found), confusions(found))
-    weights = sha256_file(model / "weights.safetensors")
-    with job.place.write(REPORT, job.name) as folder:
+    weights = hash_file(model / "weights.safetensors")
+    with job.workspace.output(REPORT, job.name) as folder:
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "tested.json", {"weights": weights, "data": store.fingerprint})
         write_rows(folder / "classes.csv", result.classes, CLASSES)
@@ -39,21 +39,22 @@ def main(job: Job) -> None:
         write_predictions(folder / "predictions.parquet", found, test)
         write_mistakes(folder / PICTURES / "mistakes.png", found, test, config.mistakes)
         write_text(folder / "card.md", card(description, result, store.report))
-    with continued(job, weights) as run:
-        record(run, metrics, job.place.root / REPORT.format(job.name))
+    with continue_run(job, weights) as run:
+        run.log_dataset(f"{job.model.dataset}/test", store.fingerprint, store.report["source"], "testing")
+        record(run, metrics, job.workspace.root / REPORT.format(job.name))
     interval = f"{metrics['accuracy_low']:.1%}–{metrics['accuracy_high']:.1%}"
     five = f", top-5 {metrics['top5_accuracy']:.1%}" if "top5_accuracy" in metrics else ""
     console.print(f"evaluated {job.name}: test accuracy {metrics['accuracy']:.1%} ({interval}){five}")
 
 
-def record(run: Run, metrics: dict[str, Any], folder: Path) -> None:
+def record(run: TrackedRun, metrics: dict[str, Any], folder: Path) -> None:
     """Add the test's numbers and pictures to the run that trained the model."""
     numbers = {f"test_{name}": value for name, value in metrics.items() if isinstance(value, float)}
-    run.metrics(numbers)
-    run.tag("mlflow.note.content", note((folder / "card.md").read_text(encoding="utf-8")))
+    run.log_metrics(numbers)
+    run.set_tag("mlflow.note.content", note((folder / "card.md").read_text(encoding="utf-8")))
     tables = (folder / name for name in ("card.md", "metrics.json", "classes.csv", "confusions.csv"))
     for file in (*tables, *sorted((folder / "pictures").iterdir())):
-        run.artifact(file, "test")
+        run.log_artifact(file, "test")
 
 
 def note(card: str) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from stages.tracking import flat
+from stages.core.tracking import flatten
 from stages.train.model import Description
 
 MANY = 12  # classes; more are counted, not named
@@ -108,7 +108,7 @@ def data(model: Description, dataset: dict[str, Any]) -> str:
 
 def training(config: dict[str, Any], search: dict[str, Any] | None) -> str:
     """List the values it was trained with, and the candidates that it was chosen from."""
-    values = table(("key", "value"), [(f"`{name}`", f"`{value}`") for name, value in flat(config, "").items()])
+    values = table(("key", "value"), [(f"`{name}`", f"`{value}`") for name, value in flatten(config, "").items()])
     return f"{searched(search)}\n\n{values}" if search else values
 
 
@@ -124,7 +124,9 @@ def searched(search: dict[str, Any]) -> str:
         for item in search["candidates"]
     ]
     chosen = ", ".join(f"`{key}` {value}" for key, value in search["winner"].items())
-    head = f"The best of {len(rows)} candidates by `{search['select']}`: {chosen}. Being chosen flatters those numbers."
+    head = (
+        f"The best of {len(rows)} candidates by `{search['monitor']}`: {chosen}. Being chosen flatters those numbers."
+    )
     return f"{head}\n\n{table((*keys, 'val accuracy', 'val loss'), rows)}"
 
 

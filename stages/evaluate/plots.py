@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
+from stages.core.files import atomic_file
 from stages.evaluate.metrics import Predictions, calibration
-from stages.files import atomic_file
 
 PICTURES = "pictures"
 FEW = 12  # classes whose counts are written into the confusion matrix

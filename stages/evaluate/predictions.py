@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.console import track
+from stages.backends.base import tester
+from stages.core.console import track
+from stages.core.contact_sheet import write_contact_sheet
 from stages.evaluate.metrics import Predictions
 from stages.preprocess.store import Split
-from stages.sheet import sheet
-from stages.train.framework import tester
 from stages.train.model import Description
 
 
@@ -44,4 +44,4 @@ def write_mistakes(path: Path, found: Predictions, split: Split, count: int) -> 
         f"{found.labels[found.truth[i]]}\nsaid {found.confidence[i]:.0%} {found.labels[found.predicted[i]]}"
         for i in worst
     ]
-    sheet([(split.images[i], caption) for i, caption in zip(worst, captions, strict=True)], path)
+    write_contact_sheet([(split.images[i], caption) for i, caption in zip(worst, captions, strict=True)], path)

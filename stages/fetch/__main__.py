@@ -6,42 +6,42 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from stages.console import console
-from stages.door import door
-from stages.engine import Engine
-from stages.fetch import archive
-from stages.fetch.download import public
-from stages.fetch.layout import Layout, layout
-from stages.fetch.members import Unreadable
+from stages.config.command import stage_command
+from stages.config.schema import Fetch
+from stages.core import archive
+from stages.core.archive import Unreadable
+from stages.core.concurrency import Executor
+from stages.core.console import console
+from stages.core.context import StageContext
+from stages.core.files import hash_file, write_json
+from stages.core.redaction import redact_url
+from stages.core.workspace import RAW
 from stages.fetch.origin import bring, home
 from stages.fetch.subset import Labelled, subset
-from stages.files import sha256_file, write_json
-from stages.job import Job
-from stages.place import RAW
-from stages.schema import Fetch
+from stages.layouts.base import Layout, layout
 
 T = TypeVar("T", bound=Labelled)
 
 
-@door("fetch", picks="dataset")
-def main(job: Job) -> None:
+@stage_command("fetch", select="dataset")
+def main(job: StageContext) -> None:
     """Bring the archive, keep what `limit` allows, and record what it is."""
-    fetch, engine = job.dataset.fetch, job.engine
+    fetch, engine = job.dataset.fetch, job.executor
     published = layout(fetch.layout, job.tree.plugins)
-    with job.place.write(RAW, job.name) as folder:
+    with job.workspace.output(RAW, job.name) as folder:
         file = bring(fetch, published, folder)
         if published.tabular:
             file = collected(fetch, published, file, folder, engine)
         else:
             file = limited(fetch, published, file, folder)
-        record = {"file": file.name, **described(file), "url": public(fetch.url)}
-        parts = {name: described(folder / name) for name in fetch.parts if (folder / name).exists()}
+        record = {"file": file.name, **described(file), "url": redact_url(fetch.url)}
+        parts = {name: described(folder / name) for name in fetch.extra_files if (folder / name).exists()}
         write_json(folder / "fetch.json", record | ({"parts": parts} if parts else {}))
         size = sum(item.stat().st_size for item in (file, *(folder / name for name in parts)))
     console.print(f"fetched {job.name}: {', '.join([file.name, *parts])}, {size / 2**20:.1f} MB")
 
 
-def collected(fetch: Fetch, published: Layout, file: Path, folder: Path, engine: Engine) -> Path:
+def collected(fetch: Fetch, published: Layout, file: Path, folder: Path, engine: Executor) -> Path:
     """Return an archive of the pictures that a table names, of those rows that `limit` keeps."""
     archived = published.collect(file, folder, lambda rows: chosen(rows, fetch), home(fetch.url), engine)
     published.entries(archived, folder / "nested")
@@ -60,7 +60,7 @@ def limited(fetch: Fetch, published: Layout, file: Path, folder: Path) -> Path:
     if fetch.limit is not None:
         kept = chosen([entry for entry in entries if not entry.unwanted], fetch)
         repacked = folder / f"limit-{fetch.limit}.zip"
-        archive.pack(repacked, contents(published, kept))
+        archive.write_zip(repacked, contents(published, kept))
         file.unlink()
         file = repacked
     shutil.rmtree(scratch, ignore_errors=True)
@@ -70,7 +70,7 @@ def limited(fetch: Fetch, published: Layout, file: Path, folder: Path) -> Path:
 def contents(published: Layout, entries: list[archive.Entry]) -> Iterator[tuple[str, bytes]]:
     """Yield path and bytes of entries, and of what goes with them; one that is damaged is named and left out."""
     kept = []
-    with closing(archive.Reader()) as reader:
+    with closing(archive.ArchiveReader()) as reader:
         for entry in entries:
             try:
                 yield entry.path, reader.read(entry)
@@ -82,7 +82,7 @@ def contents(published: Layout, entries: list[archive.Entry]) -> Iterator[tuple[
 
 def described(file: Path) -> dict[str, int | str]:
     """Return how long a file is, and its hash."""
-    return {"bytes": file.stat().st_size, "sha256": sha256_file(file)}
+    return {"bytes": file.stat().st_size, "sha256": hash_file(file)}
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from stages.console import track
+from stages.config.schema import Synthetic
+from stages.core.concurrency import create_process_pool
+from stages.core.console import track
 from stages.fetch.gallery.cultures import Culture, cultures
 from stages.fetch.gallery.techniques import TECHNIQUES
 from stages.fetch.synthetic import broken
-from stages.parallel import processes
-from stages.schema import Synthetic
 
 MUSEUMS = ("met", "rijks")
 MOTIFS = {
@@ -83,7 +83,7 @@ def works(spec: Synthetic) -> list[Drawn]:
 def photographs(drawn: Sequence[Drawn], spec: Synthetic, seed: int) -> Iterator[bytes]:
     """Yield one JPEG for each artwork, drawn on all cores, in order."""
     jobs = [(work, spec.smallest, spec.largest, seed) for work in drawn]
-    with processes() as pool:
+    with create_process_pool() as pool:
         yield from track(pool.map(photograph, jobs, chunksize=8), len(jobs), "drawing")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.fetch.synthetic import CANVAS, Colour, Point, oval, shade
 
 Range = tuple[float, float]

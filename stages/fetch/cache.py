@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from stages.console import console
-from stages.engine import Engine
+from stages.core.concurrency import Executor
+from stages.core.console import console
+from stages.core.files import exclusive_lock
 from stages.fetch.located import Remote
 from stages.fetch.objects import Manner, Wanted, spread
-from stages.lock import alone
 
 
-def bring(found: Mapping[Remote, str], root: Path, manner: Manner, engine: Engine) -> dict[Remote, str]:
+def bring(found: Mapping[Remote, str], root: Path, manner: Manner, engine: Executor) -> dict[Remote, str]:
     """Fetch pictures, each named with where it is asked for, below `root`; return why some did not come."""
-    with alone(root, "fetching pictures"):
+    with exclusive_lock(root, "fetching pictures"):
         missing = {item.cached(root): item for item in found if not item.cached(root).exists()}
         wanted = [Wanted(item.bucket, item.key, target, found[item]) for target, item in missing.items()]
         failed = {

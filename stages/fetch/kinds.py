@@ -2,7 +2,7 @@
 
 import re
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 
 KINDS = {
     "jpg": re.compile(rb"\xff\xd8\xff"),

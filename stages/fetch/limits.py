@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 
 LARGEST = 64 * 2**20
 CONNECT, READ = 10, 30  # seconds, until there is a connection and between two pieces of an answer

@@ -9,14 +9,13 @@ from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from urllib.parse import unquote, urljoin, urlsplit
 
-from stages.config import project
-from stages.errors import MOST, UserError
+from stages.core.archive import ABSENT, ArchiveReader, Entry, Unreadable, is_archive, open_archive, walk_archive
+from stages.core.download import is_remote
+from stages.core.errors import MAX_SUGGESTIONS, UserError
+from stages.core.files import hash_json
+from stages.core.workspace import project_root
 from stages.fetch import table
-from stages.fetch.archive import ABSENT, Entry, Reader, walk
-from stages.fetch.download import is_remote
 from stages.fetch.limits import refuse_large
-from stages.fetch.members import Unreadable, is_archive, opened
-from stages.files import fingerprint
 
 REMOTE = ("http", "https", "s3", "gs")
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://|(file):", re.IGNORECASE)
@@ -33,7 +32,7 @@ class Remote:
 
     def cached(self, root: Path) -> Path:
         """Return the file below `root` that keeps it, whatever table names it."""
-        name = fingerprint(f"{self.bucket}/{self.key}")
+        name = hash_json(f"{self.bucket}/{self.key}")
         return root / name[:2] / name
 
 
@@ -56,7 +55,7 @@ class Home:
             return self._beside(address)
         name = (scheme[1] or scheme[2]).lower()
         if name == "file":
-            return self._on_disk(project() / file_path(address))
+            return self._on_disk(project_root() / file_path(address))
         if name not in REMOTE:
             raise Unreadable(f"{name}:// is not known; allowed: http(s)://, s3://, gs://, file:, a relative path")
         return remote(address)
@@ -68,7 +67,7 @@ class Home:
             return self.members.get(normpath(address), missing)
         if is_remote(self.start):
             return remote(joined(self.start, address))
-        return self._on_disk(project() / self.start / address)
+        return self._on_disk(project_root() / self.start / address)
 
     def _on_disk(self, path: Path) -> Path:
         """Return a file of this disk, or raise Unreadable where the table may not name one."""
@@ -116,7 +115,7 @@ def home(published: Path, scratch: Path, start: str, trusted: bool) -> Home:
     if not is_archive(published):
         allowed = ", ".join((*table.SUFFIXES, ".gz of these"))
         raise UserError(f"{published.name}: neither a table ({allowed}) nor an archive that holds one")
-    found = walk(published, scratch)
+    found = walk_archive(published, scratch)
     archive = found[0][0] if found else published
     number, name = only_table(published.name, [(index, name) for path, index, name in found if path == archive])
     beside = {beneath(name, PurePosixPath(member)): Entry(path, index, member, None) for path, index, member in found}
@@ -134,7 +133,7 @@ def only_table(archive: str, members: Iterable[tuple[int, str]]) -> tuple[int, s
         raise UserError(
             f"{archive}: no table in it; expected one, {', '.join(table.SUFFIXES)}, with the pictures beside"
         )
-    names = ", ".join(sorted(name for _, name in top)[:MOST])
+    names = ", ".join(sorted(name for _, name in top)[:MAX_SUGGESTIONS])
     raise UserError(
         f"{archive}: {len(top)} tables in it: {names}; leave one, or unpack it and give the one's path as url"
     )
@@ -155,14 +154,14 @@ def copied(archive: Path, index: int, target: Path) -> Path:
     """Copy a member of an archive to target, a block at a time."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with closing(opened(archive, archive.name)) as members, target.open("wb") as file:
-            file.writelines(members.blocks(index))
+        with closing(open_archive(archive, archive.name)) as members, target.open("wb") as file:
+            file.writelines(members.iter_blocks(index))
     except Unreadable as error:
         raise UserError(f"{archive.name}: {target.name}: {error}; fetch it again") from error
     return target
 
 
-def read(reader: Reader, source: Source, largest: int) -> bytes:
+def read(reader: ArchiveReader, source: Source, largest: int) -> bytes:
     """Return a picture's bytes, at most so many, or raise Unreadable."""
     try:
         if isinstance(source, Entry):

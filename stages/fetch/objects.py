@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from stages.engine import Advance, Engine, Local
-from stages.errors import UserError, first_line
-from stages.fetch.download import public
+from stages.core.concurrency import Advance, Executor, LocalExecutor
+from stages.core.errors import UserError, first_line
+from stages.core.redaction import redact_url
 from stages.fetch.limits import Damaged, Limits
 from stages.fetch.stores import Store, open_store, split
 from stages.fetch.turns import Turns
@@ -35,7 +35,7 @@ class Wanted:
     def address(self) -> str:
         """The object's URL, fit for logs."""
         scheme, name = split(self.bucket)
-        return public(f"{scheme}://{name}/{self.key}")
+        return redact_url(f"{scheme}://{name}/{self.key}")
 
     @property
     def server(self) -> str | None:
@@ -95,23 +95,23 @@ class Fetching:
         return found
 
 
-def fetch_all(wanted: Sequence[Wanted], workers: int, engine: Engine | None = None) -> Counter[str]:
+def fetch_all(wanted: Sequence[Wanted], workers: int, engine: Executor | None = None) -> Counter[str]:
     """Fetch objects by `workers` threads, which share their connections; return how many came and how many were there.
 
     An object that is missing or forbidden ends it at once with a UserError naming bucket and key.
     """
-    found = spread(wanted, Manner(workers, strict=True), engine or Local())
+    found = spread(wanted, Manner(workers, strict=True), engine or LocalExecutor())
     return Counter(outcome.state for outcome in found)
 
 
-def spread(wanted: Sequence[Wanted], manner: Manner, engine: Engine) -> Iterator[Outcome]:
+def spread(wanted: Sequence[Wanted], manner: Manner, engine: Executor) -> Iterator[Outcome]:
     """Fetch objects where the engine does; yield what became of each."""
-    pieces = engine.cut(wanted, PIECE)
+    pieces = engine.split(wanted, PIECE)
     polite = len(pieces) > 1 and any(item.server for item in wanted)
     most = manner.per_server if polite else None
     if most:
         manner = replace(manner, per_server=1)
-    for found in engine.run("fetching", Fetching(manner), pieces, most):
+    for found in engine.map("fetching", Fetching(manner), pieces, most):
         yield from found
 
 

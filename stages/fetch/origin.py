@@ -3,12 +3,13 @@
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from stages.config import project
-from stages.console import console
-from stages.errors import UserError
-from stages.fetch import archive, bucket, download
-from stages.fetch.layout import SYNTHETIC, Layout
-from stages.schema import Fetch
+from stages.config.schema import Fetch
+from stages.core import archive, download, remote
+from stages.core.console import console
+from stages.core.errors import UserError
+from stages.core.redaction import redact_url
+from stages.core.workspace import project_root
+from stages.layouts.base import SYNTHETIC, Layout
 
 CACHE = "data/cache"
 
@@ -28,26 +29,30 @@ def bring(fetch: Fetch, published: Layout, folder: Path) -> Path:
 def parts(fetch: Fetch) -> list[str]:
     """Return the names of the further files to fetch: none where a folder, which holds them, is or was packed."""
     if download.is_remote(fetch.url):
-        return fetch.parts
+        return fetch.extra_files
     path = on_disk(fetch.url)
-    return [] if path.is_dir() or not (path.exists() or path.suffix) else fetch.parts
+    return [] if path.is_dir() or not (path.exists() or path.suffix) else fetch.extra_files
 
 
 def published_file(fetch: Fetch, folder: Path) -> Path:
     """Return the archive from where it is published: the first of its addresses at which it is found."""
     if not download.is_remote(fetch.url):
         return local(fetch, folder)
-    return remote([fetch.url, *(sibling(fetch.url, name) for name in fetch.also)], fetch.sha256, folder)
+    return fetch_via_cache(
+        [fetch.url, *(sibling(fetch.url, name) for name in fetch.alternative_names)], fetch.sha256, folder
+    )
 
 
 def published_part(fetch: Fetch, name: str, folder: Path) -> Path:
     """Return a further file, brought from beside the archive."""
     if download.is_remote(fetch.url):
-        return remote([sibling(fetch.url, name)], None, folder)
+        return fetch_via_cache([sibling(fetch.url, name)], None, folder)
     path = on_disk(fetch.url).parent / name
     if not path.is_file():
-        raise UserError(f"fetch.parts: no file {path}; place it there, or take {name} out of parts if it is not needed")
-    download.copy(path, folder / name)
+        raise UserError(
+            f"fetch.extra_files: no file {path}; place it there, or take {name} out of extra_files if it is not needed"
+        )
+    download.copy_file(path, folder / name)
     return folder / name
 
 
@@ -57,10 +62,10 @@ def sibling(url: str, name: str) -> str:
     return urlunsplit(parts._replace(path=f"{parts.path.rpartition('/')[0]}/{name}"))
 
 
-def remote(urls: list[str], sha256: str | None, folder: Path) -> Path:
+def fetch_via_cache(urls: list[str], sha256: str | None, folder: Path) -> Path:
     """Download the first of several addresses that is found, and put it into the folder."""
-    cached = download.first_found(urls, project() / CACHE, sha256)
-    download.place(cached, folder / cached.name)
+    cached = download.download_first(urls, project_root() / CACHE, sha256)
+    download.link_or_copy(cached, folder / cached.name)
     return folder / cached.name
 
 
@@ -74,22 +79,22 @@ def mirrored(fetch: Fetch, published: Layout, folder: Path) -> Path:
     """Return the archive from the mirror, parts too; what is not there yet is checked and put there first."""
     there = address(str(fetch.mirror), fetch.url)
     missing: list[tuple[Path, str]] = []
-    if bucket.exists(there):
-        file = remote([there], fetch.sha256, folder)
+    if remote.object_exists(there):
+        file = fetch_via_cache([there], fetch.sha256, folder)
     else:
         file = published_file(fetch, folder)
         missing.append((file, there))
     for name in parts(fetch):
         there = f"{str(fetch.mirror).rstrip('/')}/{name}"
-        if bucket.exists(there):
-            remote([there], None, folder)
+        if remote.object_exists(there):
+            fetch_via_cache([there], None, folder)
         else:
             missing.append((published_part(fetch, name, folder), there))
     if missing:
         published.check(file, folder / "nested")
     for part, there in missing:
-        bucket.upload(part, there)
-        console.print(f"mirrored {part.name} at {download.public(there)}", markup=False)
+        remote.upload_file(part, there)
+        console.print(f"mirrored {part.name} at {redact_url(there)}", markup=False)
     return file
 
 
@@ -98,21 +103,21 @@ def local(fetch: Fetch, folder: Path) -> Path:
     path = on_disk(fetch.url)
     if path.is_dir():
         target = folder / f"{path.name}.zip"
-        archive.pack_folder(path, target)
+        archive.zip_folder(path, target)
     elif path.is_file():
         target = folder / path.name
-        download.copy(path, target)
+        download.copy_file(path, target)
     else:
         raise UserError(
             f"fetch.url: no file or folder {path}; place it there, or give a path, http(s)://, s3://, gs://"
         )
-    download.verify(target, fetch.sha256, str(path))
+    download.verify_sha256(target, fetch.sha256, str(path))
     return target
 
 
 def on_disk(url: str) -> Path:
     """Return the path that a URL of this disk names; relative ones start at the project."""
-    return project() / Path(urlsplit(url).path if url.startswith("file://") else url)
+    return project_root() / Path(urlsplit(url).path if url.startswith("file://") else url)
 
 
 def home(url: str) -> str:

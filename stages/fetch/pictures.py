@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.console import console, track
-from stages.engine import Engine
-from stages.errors import UserError
-from stages.fetch import archive, located, table
+from stages.core import archive
+from stages.core.archive import Unreadable
+from stages.core.concurrency import Executor
+from stages.core.console import console, track
+from stages.core.errors import UserError
+from stages.core.files import hash_json, is_safe_filename
+from stages.core.redaction import redact_secrets, redact_url
+from stages.fetch import located, table
 from stages.fetch.cache import bring
-from stages.fetch.download import public
 from stages.fetch.kinds import kind
 from stages.fetch.located import Home, Remote, Source
-from stages.fetch.members import Unreadable
 from stages.fetch.objects import Manner
-from stages.files import fingerprint, is_plain
-from stages.secrets import without_secrets
 
 ROWS = "metadata.jsonl"
 REASONS = 5  # shown
@@ -41,24 +41,24 @@ class Artwork:
 
     def member(self, suffix: str) -> str:
         """Return the picture's name in the archive; an id that is no plain name is hashed."""
-        name = self.id if is_plain(self.id) and not set(self.id) & set('\\:*?"<>|') else fingerprint(self.id)
+        name = self.id if is_safe_filename(self.id) and not set(self.id) & set('\\:*?"<>|') else hash_json(self.id)
         return f"images/{name}.{suffix}"
 
 
 class Pictures:
     """The pictures of artworks, fetched as this is made; `lost` says by row why one is not there."""
 
-    def __init__(self, wanted: Sequence[Artwork], home: Home, root: Path, manner: Manner, engine: Engine) -> None:
+    def __init__(self, wanted: Sequence[Artwork], home: Home, root: Path, manner: Manner, engine: Executor) -> None:
         self.wanted, self.lost = wanted, {item.row.number: item.fault for item in wanted if item.fault}
         self._root, self._largest = root, manner.limits.largest
-        self._reader = archive.Reader()
+        self._reader = archive.ArchiveReader()
         self._places = dict(self._located(home))
         self._fetch(manner, engine)
 
     def pack(self, target: Path) -> None:
         """Write what came as a zip: the pictures in the table's order, last a line of JSON for every row."""
         notes = target.with_name(f".{ROWS}")
-        archive.pack(target, self._members(notes))
+        archive.write_zip(target, self._members(notes))
         notes.unlink()
 
     def refuse_none(self, name: str) -> None:
@@ -90,7 +90,7 @@ class Pictures:
                 except Unreadable as error:
                     self.lost[item.row.number] = str(error)
 
-    def _fetch(self, manner: Manner, engine: Engine) -> None:
+    def _fetch(self, manner: Manner, engine: Executor) -> None:
         """Fetch what lies elsewhere."""
         rows = {place: f"row {number}" for number, place in self._places.items() if isinstance(place, Remote)}
         failed = bring(rows, self._root, manner, engine) if rows else {}
@@ -102,14 +102,14 @@ class Pictures:
         """Yield name and bytes of every picture, and at last the file of what became of each row."""
         with notes.open("w", encoding="utf-8") as file:
             for item in track(self.wanted, len(self.wanted), "packing"):
-                note: dict[str, Any] = {"row": item.row.number, "id": without_secrets(item.id)}
+                note: dict[str, Any] = {"row": item.row.number, "id": redact_secrets(item.id)}
                 content = self._read(item.row.number)
                 if content is None:
                     note["dropped"] = self.lost[item.row.number]
                 else:
                     note["member"] = item.member(kind(content))
                     yield note["member"], content
-                note["values"] = {column: without_secrets(value) for column, value in item.row.values.items()}
+                note["values"] = {column: redact_secrets(value) for column, value in item.row.values.items()}
                 file.write(json.dumps(note, ensure_ascii=False) + "\n")
         yield ROWS, notes
 
@@ -136,4 +136,9 @@ class Pictures:
 
 def failure(item: Artwork, reason: str) -> dict[str, str]:
     """Return a row of the list of failures."""
-    return {"row": str(item.row.number), "id": without_secrets(item.id), "url": public(item.address), "reason": reason}
+    return {
+        "row": str(item.row.number),
+        "id": redact_secrets(item.id),
+        "url": redact_url(item.address),
+        "reason": reason,
+    }

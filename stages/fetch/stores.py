@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from stages.config import project
-from stages.errors import UserError, first_line
+from stages.core.errors import UserError, first_line
+from stages.core.workspace import project_root
 from stages.fetch.limits import CONNECT, READ, Damaged, Limits, meaning, refuse_large
 
 MD5 = re.compile(r'"[0-9a-f]{32}"')
@@ -142,7 +142,7 @@ class Disk:
 
     def get(self, bucket: str, key: str, have: Path | None) -> bytes | None:
         """Read the file."""
-        path = project() / bucket / key
+        path = project_root() / bucket / key
         refuse_large(path.stat().st_size, self._limits.largest)
         content = path.read_bytes()
         return None if have is not None and have.read_bytes() == content else content

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 
 
 class Labelled(Protocol):

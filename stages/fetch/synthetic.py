@@ -15,9 +15,9 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from stages.console import track
-from stages.parallel import processes
-from stages.schema import Synthetic
+from stages.config.schema import Synthetic
+from stages.core.concurrency import create_process_pool
+from stages.core.console import track
 
 CANVAS = 256
 Point = tuple[float, float]
@@ -54,7 +54,7 @@ FOX = Animal("fox", ears="pointed", snout=0.36, whiskers=False)
 def drawings(animals: Sequence[Sitter], spec: Synthetic, seed: int) -> Iterator[bytes]:
     """Yield one JPEG for each animal, drawn on all cores, in order."""
     jobs = [(animal, spec.smallest, spec.largest, seed, number) for number, animal in enumerate(animals)]
-    with processes() as pool:
+    with create_process_pool() as pool:
         yield from track(pool.map(photograph, jobs, chunksize=16), len(jobs), "drawing")
 
 

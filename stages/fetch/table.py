@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from stages.errors import UserError
-from stages.files import atomic_file
-from stages.secrets import without_secrets
+from stages.core.errors import UserError
+from stages.core.files import atomic_file
+from stages.core.redaction import redact_secrets
 
 COMMA, TAB, LINES = (".csv",), (".tsv", ".tab"), (".jsonl", ".ndjson")
 SUFFIXES = (*COMMA, *TAB, *LINES)
@@ -155,11 +155,11 @@ def write(path: Path, found: Sequence[dict[str, str]], delimiter: str = ",") -> 
 def bare(path: Path) -> None:
     """Take what lets their holder in out of the addresses in a table; a table without such stays as it is."""
     with text(path, "table") as file:
-        if all(line == without_secrets(line) for line in file):
+        if all(line == redact_secrets(line) for line in file):
             return
     with atomic_file(path) as scratch, text(path, "table") as file, scratch.open("wb") as target:
         packed = gzip.GzipFile("", "wb", fileobj=target, mtime=0) if path.name.lower().endswith(".gz") else target
-        packed.writelines(without_secrets(line).encode() for line in file)
+        packed.writelines(redact_secrets(line).encode() for line in file)
         packed.flush()
         if packed is not target:
             packed.close()

@@ -15,8 +15,8 @@ from typing import Any
 import requests
 import urllib3
 
-from stages.errors import UserError, first_line
-from stages.fetch.download import BLOCK
+from stages.core.download import BLOCK_SIZE
+from stages.core.errors import UserError, first_line
 from stages.fetch.limits import CONNECT, READ, Damaged, Limits, meaning, refuse_large
 
 AGENT = "Bestiary (pipeline for image models; fetches what a published table names)"
@@ -132,7 +132,7 @@ def announced(answer: requests.Response) -> int:
 def blocks(answer: requests.Response, limits: Limits, deadline: float) -> Iterator[bytes]:
     """Yield an answer's bytes as they come, as many and as long as allowed."""
     count = 0
-    while block := answer.raw.read1(BLOCK, decode_content=True):
+    while block := answer.raw.read1(BLOCK_SIZE, decode_content=True):
         count += len(block)
         refuse_large(count, limits.largest)
         if time.monotonic() > deadline:

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from stages.console import console
-from stages.door import door
-from stages.files import write_json
-from stages.job import Job
-from stages.place import FEATURISER, INDEX, PREPARED, REPORT
+from stages.config.command import stage_command
+from stages.core.console import console
+from stages.core.context import StageContext
+from stages.core.files import write_json
+from stages.core.tracking import continue_run, flatten
+from stages.core.workspace import FEATURISER, INDEX, PREPARED, REPORT
 from stages.preprocess.store import Store
-from stages.tracking import continued, flat
 
 if TYPE_CHECKING:
     from stages.index.collection import Collection
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 METRICS, WALL = "metrics.json", "wall.png"
 
 
-@door("index", picks="index")
-def main(job: Job) -> None:
+@stage_command("index", select="index")
+def main(job: StageContext) -> None:
     """Write the index folder and, beside the models' reports, how good it is; register it."""
     from stages.index.build import build, source
     from stages.index.quality import quality
     from stages.index.wall import wall
 
-    engine = job.engine
-    pictures = source(Store(job.place.read(PREPARED, job.index.dataset)))
-    featuriser = job.place.read(FEATURISER, job.name)
-    with job.place.write(INDEX, job.name) as folder, job.place.write(REPORT, job.name) as report:
+    engine = job.executor
+    pictures = source(Store(job.workspace.input(PREPARED, job.index.dataset)))
+    featuriser = job.workspace.input(FEATURISER, job.name)
+    with job.workspace.output(INDEX, job.name) as folder, job.workspace.output(REPORT, job.name) as report:
         collection, measured = build(job.name, job.index, pictures, featuriser, folder, engine)
-        found = quality(collection, job.index.quality, job.tree.seed)
+        found = quality(collection, job.index.precision_k, job.tree.seed)
         if measured is not None:
             found["approximate"] = measured._asdict()
         write_json(report / METRICS, found)
@@ -37,17 +37,17 @@ def main(job: Job) -> None:
     tell(job.name, collection, found)
 
 
-def record(job: Job, collection: "Collection", found: dict[str, Any], url: str) -> None:
+def record(job: StageContext, collection: "Collection", found: dict[str, Any], url: str) -> None:
     """Tell MLflow: values, numbers, the wall, and the whole folder as a registered model."""
     from stages.index.register import register
 
-    report = job.place.root / REPORT.format(job.name)
-    with continued(job, collection.about["fingerprint"]) as run:
-        run.params(flat(vars(job.index) | {"features": vars(job.index.features)}, f"indexes.{job.name}"))
-        run.metrics({name: value for name, value in flat(found, "").items() if isinstance(value, float)})
+    report = job.workspace.root / REPORT.format(job.name)
+    with continue_run(job, collection.about["fingerprint"]) as run:
+        run.log_params(flatten(vars(job.index) | {"features": vars(job.index.features)}, f"indexes.{job.name}"))
+        run.log_metrics({name: value for name, value in flatten(found, "").items() if isinstance(value, float)})
         for name in (METRICS, WALL):
-            run.artifact(report / name)
-        register(run, job.name, job.place.root / INDEX.format(job.name), collection.about["fingerprint"], url)
+            run.log_artifact(report / name)
+        register(run, job.name, job.workspace.root / INDEX.format(job.name), collection.about["fingerprint"], url)
 
 
 def tell(name: str, collection: "Collection", found: dict[str, Any]) -> None:

@@ -1,14 +1,16 @@
 """An index folder, written: vectors, blocks, metadata, thumbnails, featuriser, matches."""
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.console import track
-from stages.engine import Engine
-from stages.errors import UserError
-from stages.files import fingerprint
+from stages.config.schema import Index
+from stages.core.concurrency import Executor
+from stages.core.console import track
+from stages.core.errors import UserError
+from stages.core.files import hash_json
+from stages.core.onnx_model import read_metadata
 from stages.index.collection import FEATURISER, Collection
 from stages.index.conditional import ConditionalIndex
 from stages.index.conditional.approximate import Measured, train
@@ -16,9 +18,7 @@ from stages.index.matches import write_matches
 from stages.index.needs import needs, refuse_small, tell
 from stages.index.records import Columns, columns, refuse_twice, write_records
 from stages.index.vectors import dimension, vectors
-from stages.index_schema import Index
 from stages.preprocess.store import Everything, Store
-from stages.runtime import contract
 
 MATCHES = "matches.parquet"
 NETWORK = ("model.onnx", "model.json")
@@ -47,22 +47,26 @@ def source(store: Store) -> Source:
 
 
 def build(
-    name: str, config: Index, pictures: Source, featuriser: Path, folder: Path, engine: Engine | None = None
+    name: str, config: Index, pictures: Source, featuriser: Path, folder: Path, engine: Executor | None = None
 ) -> Built:
     """Write an index folder and open it."""
     everything = pictures.everything
-    table = columns(everything.metadata, {*config.blocks, *config.show, config.id_column}, config.dataset)
+    table = columns(
+        everything.metadata, {*config.partition_by, *config.display_columns, config.id_column}, config.dataset
+    )
     refuse_twice(table[config.id_column], config.id_column)
     refuse_lists(name, config, len(everything))
     found = needs(config, everything, pictures.resize, table, dimension(featuriser), featuriser)
     tell(name, found, config.memory_mb)
     refuse_small(name, found, folder)
-    made_of = fingerprint([contract(featuriser)["sha256"], pictures.fingerprint, asdict(config)])
+    made_of = hash_json([read_metadata(featuriser)["sha256"], pictures.fingerprint, config.model_dump()])
     about = described(name, config, table) | {"fingerprint": made_of, "needs": found}
-    index = ConditionalIndex.build(folder, vectors(featuriser, everything, engine), table, config.blocks, about, track)
+    index = ConditionalIndex.build(
+        folder, vectors(featuriser, everything, engine), table, config.partition_by, about, track
+    )
     measured = approximated(index, config) if config.mode == "approximate" else None
-    if config.matches.best and config.blocks:
-        write_matches(index.stored, folder / MATCHES, config.matches.best, config.matches.memory_mb, track)
+    if config.matches.top_k and config.partition_by:
+        write_matches(index.stored, folder / MATCHES, config.matches.top_k, config.matches.memory_mb, track)
     write_records(everything, pictures.resize, config.thumbnail, folder)
     (folder / FEATURISER).mkdir()
     for file in NETWORK:
@@ -80,7 +84,7 @@ def refuse_lists(name: str, config: Index, pictures: int) -> None:
 def approximated(index: ConditionalIndex, config: Index) -> Measured:
     """Add FAISS's lists to an index; return what they find."""
     given = config.approximate
-    return train(index, config.quality, given.lists, given.probes, given.recall, watch=track)
+    return train(index, config.precision_k, given.lists, given.probes, given.recall, watch=track)
 
 
 def described(name: str, config: Index, table: Columns) -> dict[str, Any]:
@@ -89,9 +93,9 @@ def described(name: str, config: Index, table: Columns) -> dict[str, Any]:
         "name": name,
         "dataset": config.dataset,
         "id_column": config.id_column,
-        "show": config.show,
-        "noun": config.noun,
-        "facets": {column: table.counts(column) for column in config.blocks},
+        "show": config.display_columns,
+        "noun": config.item_name,
+        "facets": {column: table.counts(column) for column in config.partition_by},
         "mode": config.mode,
         "memory_mb": config.memory_mb,
     }

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.files import atomic_file
+from stages.core.files import atomic_file
 from stages.index.conditional.queries import Positions, Queries
 from stages.index.conditional.ranking import Neighbours, Ranking
 from stages.index.conditional.stored import Stored

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.console import console
-from stages.disk import existing
-from stages.errors import UserError
+from stages.config.schema import Index
+from stages.core.console import console
+from stages.core.errors import UserError, nearest_existing
 from stages.index.conditional.approximate import lists_of
 from stages.index.conditional.stored import allowed
 from stages.index.records import Columns, lines, thumb
-from stages.index_schema import Index
 from stages.preprocess.store import Everything
 
 SAMPLED = 32  # pictures and rows of metadata whose size stands for the others'
@@ -32,7 +31,9 @@ def needs(config: Index, everything: Everything, resize: str, table: Columns, di
     sampled = np.linspace(0, count - 1, min(count, SAMPLED)).astype(np.int64)
     pairs = zip(everything.images[sampled], everything.sizes[sampled], strict=True)
     small = (thumb(picture, size, resize, config.thumbnail) for picture, size in pairs)
-    matched = sum(min(config.matches.best, many) for column in config.blocks for many in table.counts(column).values())
+    matched = sum(
+        min(config.matches.top_k, many) for column in config.partition_by for many in table.counts(column).values()
+    )
     disk = {
         "vectors": count * row,
         "lists": (count * (row + NUMBER) + lists * row) if lists else 0,
@@ -67,11 +68,12 @@ def tell(name: str, found: Needs, memory_mb: int) -> None:
 
 def refuse_small(name: str, found: Needs, folder: Path) -> None:
     """Raise a UserError where the disk has not the room for an index; a former one stays until the new one is whole."""
-    free, disk = shutil.disk_usage(existing(folder)).free, found["disk"]
+    free, disk = shutil.disk_usage(nearest_existing(folder)).free, found["disk"]
     if sum(disk.values()) > free:
         raise UserError(
             f"indexes.{name}: needs {readable(sum(disk.values()))} on disk ({parts(disk)}), {readable(free)} are free "
-            f"in {folder.parent}; make room, or say indexes.{name}.matches.best=0 or a smaller indexes.{name}.thumbnail"
+            f"in {folder.parent}; make room, or set indexes.{name}.matches.top_k=0 or a smaller "
+            f"indexes.{name}.thumbnail"
         )
 
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image
 
-from stages.console import track
-from stages.errors import UserError
+from stages.core.console import track
+from stages.core.errors import UserError
 from stages.index.collection import METADATA, THUMBS, offsets_of
 from stages.index.conditional.pages import HELD, Bounded, Budget
 from stages.preprocess.store import Everything, Images

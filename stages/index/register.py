@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from stages.config import CODE
-from stages.console import console
+from stages.core.console import console
+from stages.core.tracking import TrackedRun
+from stages.core.workspace import CODE_ROOT
 from stages.index.conditional.stored import LISTS
 from stages.package.register import CHAMPION, DRAWN, champion
-from stages.tracking import Run
 
 
-def register(run: Run, name: str, folder: Path, fingerprint: str, source: str) -> None:
+def register(run: TrackedRun, name: str, folder: Path, fingerprint: str, source: str) -> None:
     """Register an index once; the newest is the champion, but one of drawn pictures never follows one of others."""
 
     def act() -> None:
@@ -26,7 +26,7 @@ def register(run: Run, name: str, folder: Path, fingerprint: str, source: str) -
         run.client.set_registered_model_alias(name, CHAMPION, version)
         console.print(f"registered {name} version {version} as {CHAMPION}")
 
-    run.attempt("the registered model", act, long=True)
+    run.attempt("the registered model", act)
 
 
 def known(client: Any, name: str, fingerprint: str) -> bool:
@@ -39,7 +39,7 @@ def required(folder: Path) -> list[str]:
     return ["numpy>=2", "onnxruntime", "pandas", "pillow", *(["faiss-cpu"] if (folder / LISTS).exists() else [])]
 
 
-def log(run: Run, name: str, folder: Path) -> str:
+def log(run: TrackedRun, name: str, folder: Path) -> str:
     """Log the folder with the code that reads it; return the new version."""
     import mlflow.pyfunc
 
@@ -49,7 +49,7 @@ def log(run: Run, name: str, folder: Path) -> str:
             registered_model_name=name,
             loader_module="stages.index.served",
             data_path=str(folder),
-            code_paths=[str(CODE / "stages")],
+            code_paths=[str(CODE_ROOT / "stages")],
             pip_requirements=required(folder),
         )
     return str(logged.registered_model_version)

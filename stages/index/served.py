@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stages.core.onnx_model import OnnxModel
 from stages.index.collection import FEATURISER, Collection
 from stages.index.conditional.where import where_of
-from stages.runtime import Network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ class Similar:
 
     def __init__(self, folder: Path) -> None:
         self.collection = Collection(folder)
-        self.featuriser = Network(folder / FEATURISER)
+        self.featuriser = OnnxModel(folder / FEATURISER)
 
     def predict(self, frame: "pd.DataFrame") -> list[list[list[Any]]]:
         """Return for every row the best matches: [metadata, score], …"""

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from stages.engine import Engine, Local
+from stages.core.arrays import Indices
+from stages.core.concurrency import Executor, LocalExecutor
+from stages.core.onnx_model import OnnxModel, Outputs
 from stages.index.conditional.pages import HELD, Bounded, Budget
 from stages.preprocess.store import Everything
-from stages.runtime import Answers, Network
-from stages.shards import Numbers
 from stages.train import features
 from stages.train.features import Cache
 
@@ -29,16 +29,16 @@ class Featuriser:
     images: Any = field(compare=False)
 
     @cached_property
-    def network(self) -> Network:
+    def network(self) -> OnnxModel:
         """The featuriser, opened in each process that computes."""
-        return Network(self.folder, threads=1)
+        return OnnxModel(self.folder, threads=1)
 
     @cached_property
     def seen(self) -> Bounded:
         """The pictures, of which no more stay in memory than pass through it."""
         return Bounded(self.images, Budget(HELD))
 
-    def __call__(self, positions: Numbers) -> Answers:
+    def __call__(self, positions: Indices) -> Outputs:
         """Return the features (float32, N x D) of pictures."""
         return self.network.run(np.ascontiguousarray(self.seen[positions]))
 
@@ -48,18 +48,18 @@ class Featuriser:
 
 def dimension(featuriser: Path) -> int:
     """Return how many features a picture has."""
-    network = Network(featuriser)
-    size = network.contract["size"]
+    network = OnnxModel(featuriser)
+    size = network.metadata["size"]
     return int(network.run(np.zeros((1, size, size, 3), np.uint8)).shape[1])
 
 
-def vectors(featuriser: Path, everything: Everything, engine: Engine | None = None) -> Bounded:
+def vectors(featuriser: Path, everything: Everything, engine: Executor | None = None) -> Bounded:
     """Return the features of every picture (float32, N x D, unit length), from the cache where they are."""
     found = Featuriser(featuriser, everything.images)
-    contract = found.network.contract
+    contract = found.network.metadata
     noise = np.random.default_rng(0).integers(0, 256, (PROBES, contract["size"], contract["size"], 3))
     probe = found.network.run(noise.astype(np.uint8))
     home = features.home(contract["sha256"]["onnx"][:16], probe)
     keys = features.image_keys(found.seen[number : number + 1][0] for number in range(len(everything)))
-    rows = Cache(home, probe.shape[1]).rows(keys, found, "features", engine or Local())
+    rows = Cache(home, probe.shape[1]).rows(keys, found, "features", engine or LocalExecutor())
     return Bounded(rows, Budget(HELD))

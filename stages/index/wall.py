@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from stages.core.contact_sheet import write_contact_sheet
 from stages.index.collection import Collection
 from stages.index.conditional.where import Where, among
-from stages.sheet import sheet
 
 ROWS, LABELS = 6, 7
 Tile = tuple[npt.NDArray[np.uint8], str]
@@ -22,7 +22,7 @@ def wall(collection: Collection, path: Path) -> None:
     for row in np.unique(np.linspace(0, len(collection) - 1, ROWS).astype(int)).tolist():
         tiles.append(tile(collection, row, collection.metadata(row)[collection.show[0]]))
         tiles.extend(nearest(collection, row, label, where) for label, where in filters.items())
-    sheet(tiles, path, columns=1 + len(filters))
+    write_contact_sheet(tiles, path, columns=1 + len(filters))
 
 
 def within(collection: Collection) -> dict[str, Where | None]:

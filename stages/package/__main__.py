@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.console import console
-from stages.door import door
-from stages.files import sha256_file, write_json
-from stages.job import Job
-from stages.place import MODEL, PACKAGE, PREPARED
+from stages.config.command import stage_command
+from stages.config.schema import Package
+from stages.core.console import console
+from stages.core.context import StageContext
+from stages.core.files import hash_file, write_json
+from stages.core.tracking import continue_run
+from stages.core.workspace import MODEL, PACKAGE, PREPARED
 from stages.preprocess.store import Store
-from stages.schema import Package
-from stages.tracking import continued
 
 if TYPE_CHECKING:
     from stages.package.parity import Parity
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from stages.train.model import Description
 
 
-@door("package", picks="model")
-def main(job: Job) -> None:
+@stage_command("package", select="model")
+def main(job: StageContext) -> None:
     """Write model.onnx, model.json, parity.json and the formats of other servers; register the model."""
     from stages.package.examples import write_examples
     from stages.package.export import export
@@ -29,26 +29,26 @@ def main(job: Job) -> None:
     from stages.train.model import WEIGHTS, describe
 
     config = job.model.package
-    trained = job.place.read(MODEL, job.name)
-    store = Store(job.place.read(PREPARED, job.model.dataset))
-    weights = sha256_file(trained / WEIGHTS)
+    trained = job.workspace.input(MODEL, job.name)
+    store = Store(job.workspace.input(PREPARED, job.model.dataset))
+    weights = hash_file(trained / WEIGHTS)
     description = describe(trained)
     test = store.split("test")
     if config.quantize == "int8":
         refuse_untested(f"models.{job.name}.package.quantize", job.model.dataset, test)
     images = chosen(test, config.parity_images)
-    with job.place.write(PACKAGE, job.name) as folder:
+    with job.workspace.output(PACKAGE, job.name) as folder:
         found = export(trained, description, config, images, folder)
         refuse_drift(f"models.{job.name}.package.parity", found, config.parity)
         edition = int8(folder, store, config, int(description.config["seed"]))
         of_int8 = {"int8": edition.record} if edition else {}
         write_json(folder / "parity.json", {kind: parity.record for kind, parity in found.items()} | of_int8)
-        content = sha256_file(folder / "model.onnx")
+        content = hash_file(folder / "model.onnx")
         examples = {"examples": write_examples(test, store.labels, folder)}
         served = {"int8": edition.contract} if edition and edition.passed else {}
         write_json(folder / "model.json", contract(description, config, content, weights) | examples | served)
-    package = job.place.root / PACKAGE.format(job.name)
-    with continued(job, weights) as run:
+    package = job.workspace.root / PACKAGE.format(job.name)
+    with continue_run(job, weights) as run:
         register(run, description, package, content, store.report["source"], images[:1])
         if edition:
             note(run, description.name, package, content, edition.record)

@@ -5,7 +5,9 @@ machine into bento.yaml and README.md; those are taken out, so equal inputs give
 """
 
 import os
+import re
 import shutil
+import tomllib
 from collections.abc import Callable
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -13,23 +15,18 @@ from typing import Any
 
 import yaml
 
-from stages.checks import EVERYTHING
-from stages.config import CODE
-from stages.console import console
-from stages.door import door
-from stages.errors import UserError
-from stages.fetch.download import place
-from stages.files import write_text
-from stages.job import Job
-from stages.place import BENTOS, INDEX, PACKAGE
+from stages.config.command import stage_command
+from stages.config.validation import EVERYTHING
+from stages.core.console import console
+from stages.core.context import StageContext
+from stages.core.download import link_or_copy
+from stages.core.errors import UserError
+from stages.core.files import write_text
+from stages.core.workspace import BENTOS, CODE_ROOT, INDEX, PACKAGE
 
-REQUIREMENTS = (
-    "bentoml", "httpcore", "jinja2", "numpy", "onnxruntime", "pillow", "python-multipart", "pyyaml", "starlette",
-    "uvicorn",
-)  # fmt: skip
 CODE_FILES = (
-    "stages/__init__.py", "stages/files.py", "stages/machine.py", "stages/nearest.py", "stages/runtime.py",
-    "stages/preprocess/__init__.py", "stages/preprocess/decode.py", "stages/index/__init__.py",
+    "stages/__init__.py", "stages/core/__init__.py", "stages/core/errors.py", "stages/core/files.py",
+    "stages/core/image.py", "stages/core/onnx_model.py", "stages/core/system.py", "stages/index/__init__.py",
     "stages/index/collection.py", "stages/index/conditional",
 )  # fmt: skip
 NEVER = "1970-01-01T00:00:00+00:00"
@@ -37,15 +34,15 @@ PACKAGED = ("model.onnx", "model.int8.onnx", "model.json", "examples")  # the re
 NOT_SERVED = ("matches.parquet",)
 
 
-@door("bento", picks=None)
-def main(job: Job) -> None:
+@stage_command("bento", select=None)
+def main(job: StageContext) -> None:
     """Build every Bento from the packages and indexes that there are."""
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
-    found = {name: folder for name in job.tree.models if (folder := job.place.find(PACKAGE, name))}
-    found |= {name: folder for name in job.tree.indexes if (folder := job.place.find(INDEX, name))}
+    found = {name: folder for name in job.tree.models if (folder := job.workspace.find(PACKAGE, name))}
+    found |= {name: folder for name in job.tree.indexes if (folder := job.workspace.find(INDEX, name))}
     if not found:
         raise UserError("artifacts/packages: no package in it; make them with `dvc repro package`")
-    with job.place.write(BENTOS, "") as folder:
+    with job.workspace.output(BENTOS, "") as folder:
         context, store = folder / ".context", folder / ".store"
         store.mkdir()
         os.environ["BENTOML_HOME"] = str(store)
@@ -54,17 +51,17 @@ def main(job: Job) -> None:
             build(context, name, required([found[served] for served in chosen]), folder)
             shutil.rmtree(context)
         shutil.rmtree(store)
-    built = job.place.root / "artifacts" / "bentos" / EVERYTHING
+    built = job.workspace.root / "artifacts" / "bentos" / EVERYTHING
     console.print(f"built Bentos of {', '.join(sorted(found))} and of all; serve one: bentoml serve {built}")
 
 
-def lay_out(context: Path, served: dict[str, Path], job: Job) -> None:
+def lay_out(context: Path, served: dict[str, Path], job: StageContext) -> None:
     """Put what a Bento holds into a folder: the services, the code they need, their settings, packages and indexes."""
-    copy_code(CODE / "bento", context / "bento")
+    copy_code(CODE_ROOT / "bento", context / "bento")
     for name in CODE_FILES:
         (context / name).parent.mkdir(parents=True, exist_ok=True)
-        (copy_code if (CODE / name).is_dir() else shutil.copyfile)(CODE / name, context / name)
-    settings = {"bento": vars(job.tree.bento)}
+        (copy_code if (CODE_ROOT / name).is_dir() else shutil.copyfile)(CODE_ROOT / name, context / name)
+    settings = {"bento": job.tree.bento.model_dump()}
     write_text(context / "params.yaml", yaml.safe_dump(settings, sort_keys=False))
     for name, folder in served.items():
         index = name in job.tree.indexes
@@ -80,7 +77,7 @@ def copy_code(folder: Path, target: Path) -> None:
 
 def linked(source: str, target: str) -> None:
     """Give a file a second name, or copy it where the disk knows none."""
-    place(Path(source).resolve(), Path(target))
+    link_or_copy(Path(source).resolve(), Path(target))
 
 
 def only(names: tuple[str, ...]) -> Callable[[str, list[str]], list[str]]:
@@ -92,7 +89,13 @@ def required(served: list[Path]) -> list[str]:
     """Return what a Bento of these packages and indexes installs, each in the version that is installed here."""
     approximate = any((folder / "faiss.index").exists() for folder in served)
     beside = packages_distributions()["faiss"][:1] if approximate else []  # faiss-cpu, or a build for GPUs
-    return [f"{package}=={version(package)}" for package in (*REQUIREMENTS, *beside)]
+    return [f"{package}=={version(package)}" for package in (*serve_requirements(), *beside)]
+
+
+def serve_requirements() -> list[str]:
+    """Reads which packages the services need: the extra `serve` of pyproject.toml, their only list."""
+    project = tomllib.loads((CODE_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0] for line in project["optional-dependencies"]["serve"]]
 
 
 def build(context: Path, name: str, packages: list[str], folder: Path) -> None:

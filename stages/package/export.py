@@ -3,11 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from stages.backends.base import framework
+from stages.config.schema import Package
 from stages.package import keras, onnx, torchserve, triton
 from stages.package.parity import Parity, compare
 from stages.preprocess.store import Images
-from stages.schema import Package
-from stages.train.framework import framework
 from stages.train.model import Description, Probabilities
 
 Answers = tuple[Probabilities, dict[str, Probabilities]]

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.console import console
-from stages.door import door
-from stages.fetch.download import public
-from stages.files import sha256_file, write_json
-from stages.job import Job
+from stages.config.command import stage_command
+from stages.core.console import console
+from stages.core.context import StageContext
+from stages.core.files import hash_file, write_json
+from stages.core.redaction import redact_url
+from stages.core.registry import TRAINED
+from stages.core.workspace import FEATURISER, MODEL, PREPARED
 from stages.package.cut.source import Source, of_model, of_network
-from stages.place import FEATURISER, MODEL, PREPARED
 from stages.preprocess.store import Images, Store
-from stages.registry import TRAINED
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 OUTPUT = "features"
 
 
-@door("featuriser", picks="index")
-def main(job: Job) -> None:
+@stage_command("featuriser", select="index")
+def main(job: StageContext) -> None:
     """Write model.onnx, model.json and parity.json."""
     from stages.package.cut import featuriser
     from stages.package.parity import refuse_drift
 
     config = job.index.features
-    store = Store(job.place.read(PREPARED, job.index.dataset))
+    store = Store(job.workspace.input(PREPARED, job.index.dataset))
     source = of_index(job, store)
     images = some(store, config.parity_images)
-    with job.place.write(FEATURISER, job.name) as folder:
+    with job.workspace.output(FEATURISER, job.name) as folder:
         network = featuriser(source)
         found = export(network, source, config.opset, images, folder / "model.onnx")
         refuse_drift(f"indexes.{job.name}.features.parity", {"onnx": found}, config.parity)
@@ -42,12 +42,12 @@ def main(job: Job) -> None:
     tell(job, found)
 
 
-def of_index(job: Job, store: Store) -> Source:
+def of_index(job: StageContext, store: Store) -> Source:
     """Return what the index's featuriser is cut from."""
     config = job.index.features
     if config.weights != TRAINED:
         return of_network(config, store.size, job.tree.plugins)
-    return of_model(config, job.place.read(MODEL, config.network), store.size, job.index.dataset)
+    return of_model(config, job.workspace.input(MODEL, config.network), store.size, job.index.dataset)
 
 
 def some(store: Store, count: int) -> Images:
@@ -71,7 +71,7 @@ def export(network: "nn.Module", source: Source, opset: int, images: Images, fil
     return Parity(len(images), float(np.abs(native - onnx.ask(file, images, OUTPUT)).max()))
 
 
-def contract(job: Job, source: Source, store: Store, file: Path) -> dict[str, Any]:
+def contract(job: StageContext, source: Source, store: Store, file: Path) -> dict[str, Any]:
     """Return what whoever asks the featuriser needs to know."""
     import onnx
 
@@ -80,19 +80,19 @@ def contract(job: Job, source: Source, store: Store, file: Path) -> dict[str, An
         "name": job.name,
         "dataset": job.index.dataset,
         "network": source.name,
-        "weights": public(source.weights).rpartition("/")[2],
+        "weights": redact_url(source.weights).rpartition("/")[2],
         "layer": source.layer,
         "size": store.size,
         "resize": store.report["resize"],
         "input": {"name": "pixels", "dtype": "uint8", "shape": [-1, store.size, store.size, 3]},
         "output": {"name": OUTPUT, "dtype": "float32", "shape": [-1, dimension]},
-        "sha256": {"onnx": sha256_file(file)},
+        "sha256": {"onnx": hash_file(file)},
     }
 
 
-def tell(job: Job, found: "Parity") -> None:
+def tell(job: StageContext, found: "Parity") -> None:
     """Print what was packaged."""
-    file = job.place.root / FEATURISER.format(job.name) / "model.onnx"
+    file = job.workspace.root / FEATURISER.format(job.name) / "model.onnx"
     size = file.stat().st_size / 2**20
     console.print(
         f"packaged the featuriser of {job.name}: model.onnx {size:.1f} MB; "

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stages.console import progress
-from stages.errors import UserError
+from stages.core.console import create_progress
+from stages.core.errors import UserError
+from stages.core.onnx_model import create_session
 from stages.package.onnx import INPUT, OUTPUT
 from stages.preprocess.store import Images, Split
-from stages.runtime import session
 
 BATCH = 16
 SURE = 1.96  # standard deviations of a 95 % interval
@@ -77,7 +77,7 @@ def refuse_untested(where: str, dataset: str, test: Split) -> None:
 
 def compare(fp32: Path, int8: Path, test: Split) -> Trial:
     """Ask two ONNX files every labelled test image, batch by batch."""
-    opened = session(fp32), session(int8)
+    opened = create_session(fp32), create_session(int8)
     rows = np.flatnonzero(test.labels >= 0)
     found = np.empty((2, len(rows)), np.int64)
     largest, start = 0.0, 0
@@ -92,7 +92,7 @@ def compare(fp32: Path, int8: Path, test: Split) -> Trial:
 
 def in_batches(images: Images, rows: npt.NDArray[np.int64], description: str) -> Iterator[Images]:
     """Yield images by their rows, batch by batch, while a bar shows how far they are."""
-    with progress() as bar:
+    with create_progress() as bar:
         task = bar.add_task(description, total=len(rows))
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]

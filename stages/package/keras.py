@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from stages.config import CODE
-from stages.errors import UserError
-from stages.fetch.archive import pack
+from stages.core.archive import write_zip
+from stages.core.errors import UserError
+from stages.core.workspace import CODE_ROOT
 from stages.preprocess.store import Images
 from stages.train.model import Probabilities, describe
 
@@ -39,7 +39,7 @@ def export(trained: Path, images: Images, folder: Path) -> Answered:
     """Write `model.savedmodel/` and `model.keras` into the folder, in another process; return its answers."""
     np.save(folder / PIXELS, images)
     command = [sys.executable, "-m", "stages.package.keras", str(trained), str(folder)]
-    modules = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
+    modules = os.pathsep.join(filter(None, (str(CODE_ROOT), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
         command, env=os.environ | {"PYTHONPATH": modules}, capture_output=True, text=True, check=False
     )
@@ -54,10 +54,10 @@ def export(trained: Path, images: Images, folder: Path) -> Answered:
 
 def main(trained: Path, folder: Path) -> None:
     """Export a trained model and answer for the images that lie in the folder."""
-    from stages.train.keras import backend
+    from stages.backends.keras import backend
 
     backend.choose("tensorflow")
-    from stages.train.keras import model
+    from stages.backends.keras import model
 
     images = np.load(folder / PIXELS)
     network = model.restore(trained, describe(trained))
@@ -76,7 +76,7 @@ def write_keras(network: Any, path: Path) -> None:
     metadata.pop("date_saved")
     files["metadata.json"] = json.dumps(metadata).encode()
     files["config.json"] = numbered(files["config.json"].decode()).encode()
-    pack(path, files.items())
+    write_zip(path, files.items())
 
 
 def numbered(config: str) -> str:

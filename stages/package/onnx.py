@@ -12,8 +12,8 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from stages.core.onnx_model import create_session
 from stages.preprocess.store import Images
-from stages.runtime import session
 from stages.train.model import Probabilities
 
 INPUT, OUTPUT = "pixels", "probabilities"
@@ -83,6 +83,6 @@ def keep_only(field: Any, items: list[Any]) -> None:
 
 def ask(path: Path, images: Images, output: str = OUTPUT) -> Probabilities:
     """Return an ONNX file's answers, in one batch and, for the first image, alone."""
-    opened = session(path)
+    opened = create_session(path)
     batch, alone = (opened.run([output], {INPUT: some})[0] for some in (images, images[:1]))
     return np.concatenate([alone, batch[1:]])

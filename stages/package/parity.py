@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.preprocess.store import Images, Split
 from stages.train.model import Probabilities
 

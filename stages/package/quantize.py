@@ -19,12 +19,12 @@ import numpy.typing as npt
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, MinMaxCalibrater, QDQQuantizer, QuantType
 
-from stages.files import sha256_file
+from stages.config.schema import Package
+from stages.core.files import hash_file
+from stages.core.onnx_model import FILES
 from stages.package.gate import Trial, compare, in_batches
 from stages.package.onnx import INPUT, anonymous, simplify
 from stages.preprocess.store import Images, Split, Store
-from stages.runtime import FILES
-from stages.schema import Package
 
 OPERATORS = ["Add", "Concat", "Conv", "Gemm", "MatMul", "MaxPool", "Pad", "Relu"]
 LAYERS, LAST = ("Conv", "Gemm", "MatMul"), ("Gemm", "MatMul")
@@ -68,7 +68,7 @@ def attempt(folder: Path, store: Store, config: Package, seed: int) -> Edition:
     rows = calibration_rows(train.labels, config.quantize_images, seed)
     quantize(folder / FILES["fp32"], train, rows, file)
     trial = compare(folder / FILES["fp32"], file, store.split("test"))
-    found = Edition(trial, trial.drop <= config.quantize_drop, sha256_file(file), len(rows))
+    found = Edition(trial, trial.drop <= config.quantize_drop, hash_file(file), len(rows))
     if not found.passed:
         file.unlink()
     return found

@@ -3,29 +3,30 @@
 from pathlib import Path
 from typing import Any
 
-from stages.console import console
+from stages.core.console import console
+from stages.core.onnx_model import FILES
+from stages.core.tracking import TrackedRun
 from stages.preprocess.store import Images
-from stages.runtime import FILES
-from stages.tracking import Run
 from stages.train.model import Description
 
 CHAMPION = "champion"
 DRAWN = "synthetic"
 
 
-def register(run: Run, model: Description, package: Path, sha256: str, source: str, example: Images) -> None:
+def register(run: TrackedRun, model: Description, package: Path, sha256: str, source: str, example: Images) -> None:
     """Register a package once; it becomes champion if it beats the last one on the same data."""
 
     def act() -> None:
         if known(run.client, model.name, sha256):
             return
         version = log(run, model, package, example)
-        monitor = str(model.trained["monitor"]).partition(".")[2]
+        monitor = str(model.trained["monitor"])
         tags = {
             "onnx": sha256,
             "data": model.data,
             "source": source,
-            "monitor": str(model.trained["monitor"]),
+            "monitor": monitor,
+            "mode": str(model.trained["mode"]),
             "value": str(model.trained[f"best_{monitor}"]),
         }
         for name, value in tags.items():
@@ -38,16 +39,16 @@ def register(run: Run, model: Description, package: Path, sha256: str, source: s
                 f"registered {model.name} version {version}; it does not beat the {CHAMPION} on the same data"
             )
 
-    run.attempt("the registered model", act, long=True)
+    run.attempt("the registered model", act)
 
 
-def note(run: Run, name: str, package: Path, sha256: str, int8: dict[str, Any]) -> None:
+def note(run: TrackedRun, name: str, package: Path, sha256: str, int8: dict[str, Any]) -> None:
     """Record how the int8 edition of a registered package did, in the run and with the version; its file, too."""
     tags = {"int8": str(int8["packaged"] or "not packaged"), "int8_test_accuracy": str(int8["accuracy"])}
-    run.metrics({"test_accuracy_int8": int8["accuracy"], "test_drop_points_int8": int8["drop_points"]})
-    run.tag("int8", tags["int8"])
+    run.log_metrics({"test_accuracy_int8": int8["accuracy"], "test_drop_points_int8": int8["drop_points"]})
+    run.set_tag("int8", tags["int8"])
     if int8["packaged"]:
-        run.artifact(package / FILES["int8"], "int8")
+        run.log_artifact(package / FILES["int8"], "int8")
 
     def act() -> None:
         version = known(run.client, name, sha256)
@@ -63,17 +64,17 @@ def known(client: Any, name: str, sha256: str) -> str | None:
     return next((str(found.version) for found in versions if found.tags.get("onnx") == sha256), None)
 
 
-def log(run: Run, model: Description, package: Path, example: Images) -> str:
+def log(run: TrackedRun, model: Description, package: Path, example: Images) -> str:
     """Log the ONNX file as an MLflow model with signature and example; return the new version."""
     import mlflow.onnx
     import onnx
     from mlflow.models import infer_signature
 
+    from stages.core.onnx_model import create_session
     from stages.package.onnx import INPUT, OUTPUT
-    from stages.runtime import session
 
     file = package / "model.onnx"
-    answer = session(file).run([OUTPUT], {INPUT: example})[0]
+    answer = create_session(file).run([OUTPUT], {INPUT: example})[0]
     with mlflow.start_run(run_id=run.id):
         logged = mlflow.onnx.log_model(
             onnx.load(file),
@@ -98,7 +99,7 @@ def beats(new: dict[str, str], old: dict[str, str] | None) -> bool:
     """Return whether a version may take over: better on the same data, or the old one knows drawings only."""
     if old is None:
         return True
-    if (new["data"], new["monitor"]) != (old.get("data"), old.get("monitor")):
+    if any(new[tag] != old.get(tag) for tag in ("data", "monitor", "mode")):
         return old.get("source") == DRAWN
-    sign = -1 if new["monitor"].startswith("min.") else 1
+    sign = -1 if new["mode"] == "min" else 1
     return sign * float(new["value"]) > sign * float(old["value"])

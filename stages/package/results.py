@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from stages.files import read_json, write_json
-from stages.registry import NETWORKS, module_of, selected, source
-from stages.runtime import FILES, precisions
+from stages.core.files import read_json, write_json
+from stages.core.onnx_model import FILES, list_precisions
+from stages.core.registry import NETWORKS, module_of, selected, source
 from stages.train.history import HISTORY
 from stages.train.model import WEIGHTS, Description
 
@@ -77,7 +77,7 @@ def write_results(folder: Path, model: Description, trained: Path, report: Path,
     epochs = read_epochs(trained / HISTORY)
     write_rows(folder / EPOCHS, epochs)
     write_json(folder / METADATA, metadata(model, epochs))
-    for name in (*PACKAGED, *(FILES[precision] for precision in precisions(package))):
+    for name in (*PACKAGED, *(FILES[precision] for precision in list_precisions(package))):
         shutil.copyfile(package / name, folder / name)
 
 

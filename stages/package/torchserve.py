@@ -10,11 +10,11 @@ from model_archiver.model_archiver_config import ModelArchiverConfig
 from model_archiver.model_packaging import generate_model_archive
 from torch import nn
 
-from stages.fetch.archive import pack_folder
-from stages.files import write_json
+from stages.core import image
+from stages.core.archive import zip_folder
+from stages.core.files import write_json
+from stages.core.registry import NETWORKS, module_of, selected, source
 from stages.package import torchserve_setup
-from stages.preprocess import decode
-from stages.registry import NETWORKS, module_of, selected, source
 from stages.train.model import Description
 
 HANDLER = Path(__file__).with_name("torchserve_handler.py")
@@ -33,7 +33,7 @@ class Model(nn.Module):
 
 
 def archive(network: nn.Module, model: Description, version: str, folder: Path) -> Path:
-    """Write `<model>.mar` into the folder (model file, state dict, handler, labels, decode.py), and how to start it."""
+    """Write `<model>.mar` into the folder (model file, state dict, handler, labels, image.py), and how to start it."""
     parts = folder / "parts"
     parts.mkdir()
     (parts / "model.py").write_text(model_file(model), encoding="utf-8")
@@ -42,7 +42,7 @@ def archive(network: nn.Module, model: Description, version: str, folder: Path) 
     torch.save(network.state_dict(), parts / "weights.pth")
     write_json(parts / "index_to_name.json", {str(number): label for number, label in enumerate(model.labels)})
     write_json(parts / "input.json", {"size": model.size, "resize": model.resize, **model.config["normalize"]})
-    extra = [parts / "network.py", parts / "index_to_name.json", parts / "input.json", Path(decode.__file__)]
+    extra = [parts / "network.py", parts / "index_to_name.json", parts / "input.json", Path(image.__file__)]
     generate_model_archive(
         ModelArchiverConfig(
             model_name=model.name,
@@ -58,7 +58,7 @@ def archive(network: nn.Module, model: Description, version: str, folder: Path) 
     )
     timeless(parts / model.name)
     target = folder / f"{model.name}.mar"
-    pack_folder(parts / model.name, target)
+    zip_folder(parts / model.name, target)
     shutil.rmtree(parts)
     torchserve_setup.write(model.name, folder)
     return target

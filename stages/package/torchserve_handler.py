@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from decode import NotAPicture, TooLarge, Undecodable, pixels  # type: ignore[import-not-found]  # beside this file
+from image import NotAPicture, TooLarge, Undecodable, pixels  # type: ignore[import-not-found]  # beside this file
 from ts.torch_handler.base_handler import BaseHandler
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.files import write_text
+from stages.core.files import write_text
 
 FOLDER = "torchserve"
 IMAGE = "pytorch/torchserve:0.12.0-cpu"

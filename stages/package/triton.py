@@ -9,9 +9,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from stages.fetch import download
-from stages.files import write_text
-from stages.schema import Triton
+from stages.config.schema import Triton
+from stages.core import download
+from stages.core.files import write_text
 
 PLATFORMS = {"onnx": "onnxruntime_onnx", "tensorflow": "tensorflow_savedmodel"}
 FILES = {"onnx": "model.onnx", "tensorflow": "model.savedmodel"}
@@ -89,4 +89,4 @@ def place(model: Path, target: Path) -> None:
     if model.is_dir():
         shutil.move(model, target)
     else:
-        download.place(model, target)
+        download.link_or_copy(model, target)

@@ -4,13 +4,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from stages.console import console
-from stages.door import door
-from stages.errors import UserError
-from stages.fetch.layout import SYNTHETIC, layout
-from stages.files import fingerprint, read_json, write_json
-from stages.job import Job
-from stages.place import PREPARED, RAW
+from stages.config.command import stage_command
+from stages.core.console import console
+from stages.core.context import StageContext
+from stages.core.errors import UserError
+from stages.core.files import hash_json, read_json, write_json
+from stages.core.workspace import PREPARED, RAW
+from stages.layouts.base import SYNTHETIC, layout
 from stages.preprocess.metadata import write_metadata
 from stages.preprocess.pack import pack
 from stages.preprocess.report import report, sample_sheet
@@ -18,14 +18,14 @@ from stages.preprocess.split import require_pictures, require_test
 from stages.preprocess.store import METADATA, Store
 
 
-@door("preprocess", picks="dataset")
-def main(job: Job) -> None:
+@stage_command("preprocess", select="dataset")
+def main(job: StageContext) -> None:
     """Write the packed store, its manifest, a report and a sample sheet."""
-    config, engine = job.dataset.preprocess, job.engine
-    raw = job.place.read(RAW, job.name)
+    config, engine = job.dataset.preprocess, job.executor
+    raw = job.workspace.input(RAW, job.name)
     fetched = read_json(raw / "fetch.json")
     published = layout(job.dataset.fetch.layout, job.tree.plugins)
-    with job.place.write(PREPARED, job.name) as folder:
+    with job.workspace.output(PREPARED, job.name) as folder:
         scratch = folder / "nested"
         entries = published.entries(raw / fetched["file"], scratch)
         wanted = [entry.split for entry in entries if entry.label and not entry.unwanted]
@@ -39,7 +39,7 @@ def main(job: Job) -> None:
         metadata = published.metadata(raw / fetched["file"])
         if metadata is not None:
             digest = write_metadata(folder / METADATA, metadata, manifest)
-            found["fingerprint"] = fingerprint([found["fingerprint"], digest])
+            found["fingerprint"] = hash_json([found["fingerprint"], digest])
         if published.caveat and fetched["url"] != SYNTHETIC:
             found["caveat"] = published.caveat
         if published.kind:

@@ -16,15 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.engine import Advance, Engine, Local
-from stages.fetch.archive import Entry, Reader
-from stages.fetch.members import Unreadable
-from stages.files import atomic_file
-from stages.parallel import ordered
-from stages.preprocess.decode import Pixels, Undecodable, fit, header, render
+from stages.config.schema import Preprocess
+from stages.core.archive import ArchiveReader, Entry, Unreadable
+from stages.core.concurrency import Advance, Executor, LocalExecutor, map_ordered
+from stages.core.files import atomic_file
+from stages.core.image import Pixels, Undecodable, header, load_rgb
+from stages.core.image import resize as fit
 from stages.preprocess.split import assign, leaks
 from stages.preprocess.store import IMAGES, MANIFEST, SCHEMA, Writer
-from stages.schema import Preprocess
 
 AHEAD = 8
 
@@ -58,7 +57,7 @@ class Packer:
     folder: Path
     size: int
     resize: str
-    reader: Reader = field(default_factory=Reader, compare=False)
+    reader: ArchiveReader = field(default_factory=ArchiveReader, compare=False)
 
     def __call__(self, shard: Shard, threads: int, advance: Advance) -> None:
         """Decode, resize and hash a shard's entries on so many threads."""
@@ -66,14 +65,14 @@ class Packer:
         decode = partial(picture, self.reader, self.size, self.resize)
         with ThreadPoolExecutor(threads) as pool, atomic_file(images) as scratch, Writer(scratch, self.size) as writer:
             rows = []
-            found = ordered(pool, decode, shard.entries, AHEAD * threads)
+            found = map_ordered(pool, decode, shard.entries, AHEAD * threads)
             for entry, one in zip(shard.entries, found, strict=True):
                 rows.append(row(entry, one, None if one.pixels is None else writer.append(one.pixels)))
                 advance(1)
         write_manifest(self.folder, shard.number, pa.Table.from_pylist(rows, schema=SCHEMA))
 
 
-def picture(reader: Reader, size: int, resize: str, entry: Entry) -> Picture:
+def picture(reader: ArchiveReader, size: int, resize: str, entry: Entry) -> Picture:
     """Decode and resize an entry, unless its layout does not want it."""
     sha256 = None
     try:
@@ -83,7 +82,7 @@ def picture(reader: Reader, size: int, resize: str, entry: Entry) -> Picture:
             return Picture(None, sha256, dropped=entry.remark)
         image = header(data)
         width, height = image.size
-        return Picture(np.asarray(fit(render(image, size), size, resize)), sha256, width, height)
+        return Picture(np.asarray(fit(load_rgb(image, size), size, resize)), sha256, width, height)
     except (Unreadable, Undecodable) as error:
         return Picture(None, sha256, dropped=entry.remark if entry.unwanted else str(error))
 
@@ -100,14 +99,14 @@ def row(entry: Entry, found: Picture, place: int | None) -> dict[str, Any]:
     return known if place is None else known | {"row": place, "width": found.width, "height": found.height}
 
 
-def pack(entries: list[Entry], config: Preprocess, folder: Path, engine: Engine | None = None) -> pa.Table:
+def pack(entries: list[Entry], config: Preprocess, folder: Path, engine: Executor | None = None) -> pa.Table:
     """Write the store's shards into the folder and return the whole manifest, in the order of the archive."""
     for layout in (IMAGES, MANIFEST):
         (folder / layout).parent.mkdir()
     packer = Packer(folder, config.size, config.resize)
-    pieces = [Shard(number, part) for number, part in enumerate(parts(entries, config.shard))]
+    pieces = [Shard(number, part) for number, part in enumerate(parts(entries, config.shard_size))]
     with closing(packer.reader):
-        for _ in (engine or Local()).run("packing", packer, pieces):
+        for _ in (engine or LocalExecutor()).map("packing", packer, pieces):
             pass
     return split(entries, config, folder, len(pieces))
 

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stages.files import fingerprint
+from stages.config.schema import Preprocess
+from stages.core.contact_sheet import write_contact_sheet
+from stages.core.files import hash_json
 from stages.preprocess.split import NAMES, UNLABELLED
 from stages.preprocess.store import Split, Store
-from stages.schema import Preprocess
-from stages.sheet import sheet
 
 SAMPLES = 32
 BATCH = 10_000
@@ -38,7 +38,7 @@ def report(name: str, source: str, manifest: pa.Table, config: Preprocess) -> di
         "contradictory_labels": len(labelled) - pc.count_distinct(labelled["sha256"]).as_py(),
         "dropped": [{"path": row["path"], "why": row["dropped"]} for row in gone.to_pylist()],
         "remarks": remarks(manifest),
-        "fingerprint": fingerprint([config.size, config.resize, content(kept)]),
+        "fingerprint": hash_json([config.size, config.resize, content(kept)]),
     }
 
 
@@ -72,7 +72,7 @@ def sample_sheet(store: Store, path: Path) -> None:
     shown = store.split("train" if store.labels else UNLABELLED)
     chosen = np.linspace(0, len(shown) - 1, min(SAMPLES, len(shown))).astype(int)
     caption = captions(store, shown)
-    sheet([(shown.images[i], caption(int(i))) for i in chosen], path)
+    write_contact_sheet([(shown.images[i], caption(int(i))) for i in chosen], path)
 
 
 def captions(store: Store, shown: Split) -> Callable[[int], str]:

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from stages.errors import MOST, UserError
+from stages.config.schema import Split
+from stages.core.errors import MAX_SUGGESTIONS, UserError
 from stages.fetch.subset import lot
-from stages.schema import Split
 
 NAMES = ("train", "val", "test")
 UNLABELLED = "unlabelled"
@@ -34,9 +34,10 @@ def require_pictures(splits: Mapping[str, Mapping[str, int]], labels: Sequence[s
         )
     untrained = [label for label in labels if not splits["train"].get(label)]
     if untrained:
+        names = [*map(repr, untrained[:MAX_SUGGESTIONS]), *["…"] * (len(untrained) > MAX_SUGGESTIONS)]
         raise UserError(
             f"{where}: no picture to train on in {len(untrained)} of {len(labels)} classes: "
-            f"{', '.join(map(repr, untrained[:MOST]))}{', …' if len(untrained) > MOST else ''}; every class needs one: "
+            f"{', '.join(names)}; every class needs one: "
             "is its folder in train missing or misspelt? Rename it, add pictures, or leave the class out"
         )
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stages.errors import UserError
-from stages.files import read_json
-from stages.shards import Sharded
+from stages.core.arrays import ShardedArray
+from stages.core.errors import UserError
+from stages.core.files import read_json
 
 Images = npt.NDArray[np.uint8]
 
@@ -136,10 +136,10 @@ class Store:
         whole = pa.concat_tables(tables).append_column("shard", pa.array(shard))
         return whole.filter(pc.is_valid(whole["row"]))
 
-    def _images(self, kept: pa.Table) -> Sharded:
+    def _images(self, kept: pa.Table) -> ShardedArray:
         """Open the images of rows of the manifest."""
         files = sorted((self.folder / IMAGES).parent.iterdir())
-        return Sharded(files, kept["shard"].to_numpy(), kept["row"].to_numpy())
+        return ShardedArray(files, kept["shard"].to_numpy(), kept["row"].to_numpy())
 
     def split(self, name: str) -> Split:
         """Open a split; its images stay on disk until they are read. Unlabelled images have class -1."""

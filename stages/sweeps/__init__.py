@@ -1,1 +1,1 @@
-"""A sweep: its jobs by whichever launcher, its table, its parent run in MLflow; a repeat runs what is missing."""
+"""Hydra multiruns: a parent run in MLflow, a table at the end; the same command again runs what is missing."""

@@ -1,7 +1,7 @@
 """`python -m stages.train model=NAME`: train one model; with `-m` and comma-separated values, a sweep."""
 
-from stages.door import door
-from stages.job import Job, Result
+from stages.config.command import stage_command
+from stages.core.context import StageContext, StageResult
 from stages.train.identity import identity
 from stages.train.launch import launched
 from stages.train.training import require_classes
@@ -9,8 +9,8 @@ from stages.train.weights import locate
 from stages.train.work import stored, work
 
 
-@door("train", picks="model", identity=identity)
-def main(job: Job) -> Result | None:
+@stage_command("train", select="model", input_hash=identity)
+def main(job: StageContext) -> StageResult | None:
     """Train, keep the best epoch, of candidates the best one; write weights, history and curves, record the run."""
     locate(job.model.train.weights)
     require_classes(stored(job), job.model.dataset)

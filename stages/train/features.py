@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
-from stages.config import project
-from stages.engine import Advance, Engine, Local
-from stages.files import atomic_file
-from stages.machine import cores
-from stages.parallel import ordered
-from stages.shards import Array, Numbers, Sharded
+from stages.core.arrays import Array, Indices, ShardedArray
+from stages.core.concurrency import Advance, Executor, LocalExecutor, map_ordered
+from stages.core.files import atomic_file
+from stages.core.system import cpu_count
+from stages.core.workspace import project_root
 
 HOME = "data/cache/features"
 BATCH = 64
@@ -29,8 +28,8 @@ KEY = np.dtype("S16")
 FLOAT = 4  # bytes
 
 Keys = npt.NDArray[np.bytes_]
-Featurise = Callable[[Numbers], Array]
-ALONE = Local(1)  # a network in PyTorch has threads of its own
+Featurise = Callable[[Indices], Array]
+ALONE = LocalExecutor(1)  # a network in PyTorch has threads of its own
 
 
 def home(key: str, probe: Array) -> Path:
@@ -39,7 +38,7 @@ def home(key: str, probe: Array) -> Path:
     What it says tells apart what no name shows, an option of the network say.
     """
     for number in count():
-        folder = project() / HOME / (f"{key}-{number}" if number else key)
+        folder = project_root() / HOME / (f"{key}-{number}" if number else key)
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
             if agrees(folder / "probe.npy", probe):
@@ -65,8 +64,8 @@ def save(target: Path, array: Array) -> None:
 
 def image_keys(images: Iterable[Array]) -> Keys:
     """Return the key of every image (N x H x W x 3): a hash of its pixels."""
-    with ThreadPoolExecutor(cores()) as pool:
-        return np.array(list(ordered(pool, key_of, images, 8 * cores())), KEY)
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        return np.array(list(map_ordered(pool, key_of, images, 8 * cpu_count())), KEY)
 
 
 def key_of(*parts: Array | bytes) -> bytes:
@@ -101,7 +100,7 @@ class Missing:
     """What one more shard is to hold: keys, and where they stand among those that are asked for."""
 
     number: int
-    positions: Numbers
+    positions: Indices
     keys: Keys
 
     def __len__(self) -> int:
@@ -121,7 +120,7 @@ class Writer:
         with ThreadPoolExecutor(threads) as pool:
             parts = []
             batches = (missing.positions[start : start + BATCH] for start in starts)
-            for part in ordered(pool, self.featurise, batches, 2 * threads):
+            for part in map_ordered(pool, self.featurise, batches, 2 * threads):
                 parts.append(part)
                 advance(len(part))
         save(self.folder / f"{missing.number:06d}.npy", np.concatenate(parts))
@@ -135,7 +134,7 @@ class Cache:
         self.folder = folder
         self.rows_each = max(1, SHARD_BYTES // (BATCH * FLOAT * width)) * BATCH
 
-    def rows(self, keys: Keys, featurise: Featurise, words: str, engine: Engine = ALONE) -> Sharded:
+    def rows(self, keys: Keys, featurise: Featurise, words: str, engine: Executor = ALONE) -> ShardedArray:
         """Return the features of every key; `featurise` is asked for those that are not there, by their positions.
 
         Processes that want the same ones wait for the first. `words` names the progress.
@@ -143,7 +142,7 @@ class Cache:
         with FileLock(self.folder / ".lock"):
             known = [np.empty(0, KEY), *(shard.keys for shard in self._shards())]
             missing = self._missing(unknown(keys, np.concatenate(known)), keys)
-            for _ in engine.run(words, Writer(self.folder, featurise), missing):
+            for _ in engine.map(words, Writer(self.folder, featurise), missing):
                 pass
             return locate(keys, self._shards())
 
@@ -151,7 +150,7 @@ class Cache:
         found = (shard_of(file) for file in sorted(self.folder.glob("[0-9]*.keys.npy")))
         return [shard for shard in found if shard is not None]
 
-    def _missing(self, positions: Numbers, keys: Keys) -> list[Missing]:
+    def _missing(self, positions: Indices, keys: Keys) -> list[Missing]:
         """Return the shards to come; their numbers follow those that are there."""
         last = max((int(file.name.partition(".")[0]) for file in self.folder.glob("[0-9]*.npy")), default=-1)
         starts = range(0, len(positions), self.rows_each)
@@ -159,7 +158,7 @@ class Cache:
         return [Missing(number, part, keys[part]) for number, part in enumerate(parts, last + 1)]
 
 
-def locate(keys: Keys, shards: Sequence[Shard]) -> Sharded:
+def locate(keys: Keys, shards: Sequence[Shard]) -> ShardedArray:
     """Return where the features of these keys lie, of those shards only that hold some."""
     sizes = [len(shard.keys) for shard in shards]
     number = np.repeat(np.arange(len(shards)), sizes)
@@ -173,10 +172,10 @@ def locate(keys: Keys, shards: Sequence[Shard]) -> Sharded:
             f"{lost} of {len(keys)} features are not among those that were written; is the disk a shared one?"
         )
     used, which = np.unique(number[place], return_inverse=True)
-    return Sharded([shards[index].file for index in used], which, row[place])
+    return ShardedArray([shards[index].file for index in used], which, row[place])
 
 
-def unknown(keys: Keys, known: Keys) -> Numbers:
+def unknown(keys: Keys, known: Keys) -> Indices:
     """Return where keys that are not known stand for the first time."""
     _, first = np.unique(keys, return_index=True)
     first.sort()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from stages.errors import UserError, nearest
+from stages.core.errors import UserError, suggest
 
 THAW = "!"
 
@@ -15,7 +15,7 @@ def frozen(names: Sequence[str], rule: str | list[str], head: str | None) -> set
         glob = pattern.removeprefix(THAW)
         matching = {name for name in names if fnmatchcase(name, glob)}
         if not matching:
-            raise UserError(f"freeze: {pattern!r} matches no parameter{nearest(glob, names)}")
+            raise UserError(f"freeze: {pattern!r} matches no parameter{suggest(glob, names)}")
         chosen = chosen - matching if pattern.startswith(THAW) else chosen | matching
     if chosen and chosen == set(names):
         raise UserError(f"freeze: {rule} leaves nothing to train; thaw a part, '{THAW}{names[-1]}' say")

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from stages.errors import UserError
-from stages.ranks import TORCHRUN, rank
-from stages.schema import Train
+from stages.config.schema import Train
+from stages.core.distributed import TORCHRUN, read_dist_env
+from stages.core.errors import UserError
 
 SILENCE = timedelta(minutes=10)  # after which a process that does not answer counts as hung
 PATIENCE = timedelta(days=30)  # for what the first does alone: waiting for its turn, computing features
@@ -17,8 +17,8 @@ PATIENCE = timedelta(days=30)  # for what the first does alone: waiting for its 
 @contextmanager
 def joined(config: Train) -> Iterator[None]:
     """Hold this process in the group of all; where it is the only one, there is none."""
-    found = rank()
-    if found.size == 1:
+    found = read_dist_env()
+    if found.world_size == 1:
         yield
         return
     import torch
@@ -27,9 +27,9 @@ def joined(config: Train) -> Iterator[None]:
     meeting_point()
     on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
     if on_gpu:
-        torch.cuda.set_device(found.local)
+        torch.cuda.set_device(found.local_rank)
     backend = "nccl" if on_gpu else "gloo"
-    distributed.init_process_group(backend, rank=found.number, world_size=found.size, timeout=SILENCE)
+    distributed.init_process_group(backend, rank=found.rank, world_size=found.world_size, timeout=SILENCE)
     try:
         yield
     finally:
@@ -43,20 +43,20 @@ def meeting_point() -> None:
     from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
     # Lightning insists on a variable that srun sets only where --ntasks-per-node is said
-    os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(rank().beside))
+    os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(read_dist_env().local_world_size))
     known = SLURMEnvironment()
     os.environ |= {"MASTER_ADDR": known.main_address, "MASTER_PORT": str(known.main_port)}
 
 
 def follow_first(what: str) -> None:
     """Wait, however long it takes, until the first process has come to the same place; it goes on at once."""
-    found = rank()
-    if found.size == 1:
+    found = read_dist_env()
+    if found.world_size == 1:
         return
     from torch.distributed.distributed_c10d import _get_default_store
 
     store = _get_default_store()
-    if found.leads:
+    if found.is_main:
         store.set(what, "reached")
     else:
         store.wait([what], PATIENCE)
@@ -65,20 +65,20 @@ def follow_first(what: str) -> None:
 @contextmanager
 def first(what: str) -> Iterator[None]:
     """Let the first process do something before the others do."""
-    if not rank().leads:
+    if not read_dist_env().is_main:
         follow_first(what)
     yield
-    if rank().leads:
+    if read_dist_env().is_main:
         follow_first(what)
 
 
 def require_shared(epochs: int, scratch: Path) -> None:
     """Raise a UserError where the processes do not see the same checkpoints, by how many epochs these hold."""
-    if rank().size == 1:
+    if read_dist_env().world_size == 1:
         return
     from torch import distributed
 
-    seen: list[int | None] = [None] * rank().size
+    seen: list[int | None] = [None] * read_dist_env().world_size
     distributed.all_gather_object(seen, epochs)
     if len(set(seen)) > 1:
         raise UserError(

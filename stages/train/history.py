@@ -8,10 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from stages.console import console
-from stages.files import atomic_file
-from stages.monitor import rank
-from stages.schema import Train
+from stages.config.schema import Train
+from stages.core.console import console
+from stages.core.files import atomic_file
+from stages.core.metrics import monitor_sort_key
 
 HISTORY = "history.csv"
 
@@ -35,7 +35,7 @@ class Trained:
 
 def best(rows: list[Row], config: Train) -> Row:
     """Return the row of the epoch whose weights are kept; the first of equals. Not a number is the worst of all."""
-    return min(rows, key=lambda row: rank(config.monitor, row))
+    return min(rows, key=lambda row: monitor_sort_key(config.monitor, config.mode, row))
 
 
 def exhausted(rows: list[Row], config: Train) -> bool:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
-from stages.errors import UserError
-from stages.files import read_json, write_json
-from stages.registry import NETWORKS, load, selected
+from stages.core.errors import UserError
+from stages.core.files import read_json, write_json
+from stages.core.registry import NETWORKS, load, selected
 
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "model.json"

@@ -1,25 +1,24 @@
 """What a finished training leaves: the model's folder, and its run in MLflow."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stages.console import console
-from stages.files import sha256_file
-from stages.place import MODEL
-from stages.tracking import Run
-from stages.train.curves import draw_curves
+from stages.core.console import console
+from stages.core.files import hash_file
+from stages.core.plots import draw_curves
+from stages.core.tracking import TrackedRun
+from stages.core.workspace import MODEL
 from stages.train.history import HISTORY, Row, Trained, write_history
 from stages.train.model import WEIGHTS, Description, save
 from stages.train.training import Training, named
 
 
-def finish(training: Training, trained: Trained, run: Run, search: dict[str, Any]) -> None:
+def finish(training: Training, trained: Trained, run: TrackedRun, search: dict[str, Any]) -> None:
     """Write the model's folder, and add it to the run."""
     job = training.job
-    with job.place.write(MODEL, job.name) as folder:
+    with job.workspace.output(MODEL, job.name) as folder:
         write(folder, training, trained, search)
-    record(run, job.place.root / MODEL.format(job.name))
+    record(run, job.workspace.root / MODEL.format(job.name))
     console.print(f"trained {job.name}: kept {said(trained.best)}; last {said(trained.last)}")
 
 
@@ -39,12 +38,13 @@ def write(folder: Path, training: Training, trained: Trained, search: dict[str, 
         size=store.size,
         resize=str(store.report["resize"]),
         plugins=job.tree.plugins,
-        config=asdict(config),
+        config=config.model_dump(),
         trained={
             "images": len(store.split("train")),
             "val_images": len(store.split("val")),
             "epochs": len(trained.history),
             "monitor": config.monitor,
+            "mode": config.mode,
             "parameters": training.framework.parameters(trained.network),
             **{name: round(value, 6) for name, value in named(trained).items()},
             **search,
@@ -55,8 +55,8 @@ def write(folder: Path, training: Training, trained: Trained, search: dict[str, 
     draw_curves(folder / "curves.png", trained.history, trained.best, f"{job.name} on {job.model.dataset}")
 
 
-def record(run: Run, folder: Path) -> None:
+def record(run: TrackedRun, folder: Path) -> None:
     """Attach the curves, and name the run by its weights, so that later stages find it."""
-    run.artifact(folder / "curves.png")
-    run.artifact(folder / HISTORY)
-    run.tag("weights", sha256_file(folder / WEIGHTS))
+    run.log_artifact(folder / "curves.png")
+    run.log_artifact(folder / HISTORY)
+    run.set_tag("weights", hash_file(folder / WEIGHTS))

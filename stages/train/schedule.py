@@ -2,16 +2,16 @@
 
 import math
 
-from stages.schema import Train
+from stages.config.schema import Train
 
 RISE = 25  # onecycle starts at lr / 25 …
 FALL = 1e4  # … and ends at a ten-thousandth of that (Smith and Topin 2018, with fastai's values)
 
 
 def rate(config: Train) -> float:
-    """Return lr, for the images of a step: as it is, or as `lr_rule` has it follow from their number."""
-    times = config.batch_size * config.accumulate / config.lr_batch
-    return config.lr * {"none": 1.0, "linear": times, "sqrt": math.sqrt(times)}[config.lr_rule]
+    """Return lr, for the images of a step: as it is, or as `lr_scaling` has it follow from their number."""
+    times = config.batch_size * config.accumulate_grad_batches / config.lr_base_batch_size
+    return config.lr * {"none": 1.0, "linear": times, "sqrt": math.sqrt(times)}[config.lr_scaling]
 
 
 def factor(schedule: str, warmup: float, step: int, steps: int) -> float:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from stages.monitor import rank
-from stages.schema import Model, Search, Train
-from stages.space import searched, varied
+from stages.config.schema import Model, Search, Train
+from stages.config.search_space import apply_overrides, expand_search_space
+from stages.core.metrics import monitor_sort_key
 from stages.train.history import Row
 
 Values = dict[str, Any]
@@ -29,11 +29,11 @@ class Candidate:
 
 def candidates(search: Search, config: Train) -> list[Candidate]:
     """Return the points to try, in order: all of a grid, or a seeded draw in which none comes twice."""
-    space = searched(search, config)
+    space = expand_search_space(search, config)
     grid = [dict(zip(space, values, strict=True)) for values in product(*space.values())]
     rng = random.Random(search.seed)
     chosen = rng.sample(grid, search.runs) if search.strategy == "random" else grid
-    return [Candidate(values, varied(config, values)) for values in chosen]
+    return [Candidate(values, apply_overrides(config, values)) for values in chosen]
 
 
 def configs(model: Model) -> list[Train]:
@@ -43,17 +43,18 @@ def configs(model: Model) -> list[Train]:
     return [candidate.config for candidate in candidates(model.search, model.train)]
 
 
-def winner(rows: Sequence[Row], select: str) -> int:
+def winner(rows: Sequence[Row], search: Search) -> int:
     """Return the number of the candidate whose kept epoch is the best; the first of equals."""
-    return min(range(len(rows)), key=lambda number: rank(select, rows[number]))
+    return min(range(len(rows)), key=lambda number: monitor_sort_key(search.monitor, search.mode, rows[number]))
 
 
 def record(search: Search, tried: Sequence[Candidate], rows: Sequence[Row]) -> dict[str, Any]:
     """Return what a search found, for the model's description."""
-    best = winner(rows, search.select)
+    best = winner(rows, search)
     return {
         "strategy": search.strategy,
-        "select": search.select,
+        "monitor": search.monitor,
+        "mode": search.mode,
         "winner": tried[best].values,
         "candidates": [
             {"values": candidate.values, "best": {name: round(value, 6) for name, value in row.items()}}

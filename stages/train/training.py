@@ -4,23 +4,21 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from stages.config import project
-from stages.disk import require_writable
-from stages.errors import UserError
-from stages.files import fingerprint, read_json, sha256_file, write_json
-from stages.job import Job
-from stages.lock import alone
+from stages.backends.base import Backend, framework
+from stages.config.schema import Train
+from stages.core.context import StageContext
+from stages.core.distributed import read_dist_env
+from stages.core.errors import UserError
+from stages.core.files import exclusive_lock, hash_file, hash_json, read_json, require_writable, write_json
+from stages.core.registry import NETWORKS, module_of, source
+from stages.core.tracking import TrackedRun, flatten, track_training
+from stages.core.workspace import project_root
 from stages.preprocess.store import Store
-from stages.ranks import rank
-from stages.registry import NETWORKS, module_of, source
-from stages.schema import Train
-from stages.tracking import Run, flat, tracked
-from stages.train.framework import Framework, framework
 from stages.train.group import follow_first
 from stages.train.history import Row, Trained
 from stages.train.weights import locate
@@ -32,13 +30,13 @@ DONE = "done.json"
 class Training:
     """A training that can be killed at any time: called again, it goes on where it was."""
 
-    job: Job
+    job: StageContext
     config: Train
     store: Store
     home: Path
 
     @property
-    def framework(self) -> Framework:
+    def framework(self) -> Backend:
         """What it trains with."""
         return framework(self.config.framework)
 
@@ -48,8 +46,8 @@ class Training:
         name, plugins = str(self.config.network["name"]), self.job.tree.plugins
         network = module_of(NETWORKS[self.config.framework], name, plugins, "network")
         weights = locate(self.config.weights)
-        files = [sha256_file(file) for file in (source(network), weights) if file]
-        return fingerprint([self.job.name, asdict(self.config), self.store.fingerprint, *files])
+        files = [hash_file(file) for file in (source(network), weights) if file]
+        return hash_json([self.job.name, self.config.model_dump(), self.store.fingerprint, *files])
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -67,18 +65,21 @@ class Training:
         return self.framework.prepare(self.config, self.store, self.job.tree.plugins)
 
     @contextmanager
-    def tracked(self, name: str | None = None, parent: str | None = None) -> Iterator[Run]:
+    def tracked(self, values: str = "", parent: str | None = None) -> Iterator[TrackedRun]:
         """Record it as one run of MLflow, the same one whenever it goes on."""
-        params = flat(asdict(self.config), f"models.{self.job.name}.train")
+        params = flatten(self.config.model_dump(), f"models.{self.job.name}.train")
         tags = {"config": self.key, "data": self.store.fingerprint}
-        with tracked(self.job, self.scratch, tags, params, name, parent) as run:
+        with track_training(self.job, self.scratch, tags, params, values, parent) as run:
+            run.log_dataset(self.job.model.dataset, self.store.fingerprint, self.store.report["source"], "training")
+            if self.job.tree.trainer.system_metrics:
+                run.start_system_metrics()
             yield run
 
-    def train(self, prepared: Any, run: Run) -> Trained:
+    def train(self, prepared: Any, run: TrackedRun) -> Trained:
         """Train, or go on with it."""
         start = time.monotonic()
-        trained = self.framework.train(prepared, self.config, self.store, self.scratch, run.epoch)
-        run.metrics({"train_seconds": time.monotonic() - start} | named(trained))
+        trained = self.framework.train(prepared, self.config, self.store, self.scratch, run.log_epoch)
+        run.log_metrics({"train_seconds": time.monotonic() - start} | named(trained))
         return trained
 
     def follow(self) -> None:
@@ -117,14 +118,14 @@ def require_classes(store: Store, dataset: str) -> None:
 
 def checkpoints() -> Path:
     """Return where trainings leave what they go on from."""
-    return project() / ".checkpoints"
+    return project_root() / ".checkpoints"
 
 
 @contextmanager
 def undisturbed(scratch: Path, doing: str) -> Iterator[None]:
     """Hold a folder of checkpoints; of a training's several processes the first does so for all."""
     require_writable(scratch)
-    with alone(scratch, doing) if rank().leads else nullcontext():
+    with exclusive_lock(scratch, doing) if read_dist_env().is_main else nullcontext():
         follow_first(f"turn for {scratch.name}")
         yield
 

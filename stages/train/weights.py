@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from stages.config import project
-from stages.errors import UserError
-from stages.fetch.download import download, is_remote
+from stages.core.download import download, is_remote
+from stages.core.errors import UserError
+from stages.core.workspace import project_root
 from stages.fetch.origin import CACHE
 
 
@@ -13,8 +13,8 @@ def locate(weights: str) -> Path | None:
     if weights in ("none", "imagenet"):
         return None
     if is_remote(weights):
-        return download(weights, project() / CACHE, None)
-    path = project() / weights
+        return download(weights, project_root() / CACHE, None)
+    path = project_root() / weights
     if not path.is_file():
         raise UserError(
             f"weights: no file {path}; say none, imagenet, or a path or address of .safetensors "

@@ -3,15 +3,14 @@ from pathlib import Path
 import pytest
 
 from attacks import stores
-from attacks.mlflow import EPOCHS, MARGIN, Training, crowd, trained, weights
-from stages import recorder
+from attacks.mlflow import BOUND, EPOCHS, Training, crowd, trained, weights
+from stages.core import mlflow_store
 
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a few seconds where a person's training waits half a minute."""
-    monkeypatch.setattr(recorder, "ALLOWED", 6.0)
-    monkeypatch.setattr(recorder, "LOCKED", 1.0)
+    """Wait a few seconds where a person's training waits for many."""
+    monkeypatch.setattr(mlflow_store, "LOCK_TIMEOUT", 1.0)
     monkeypatch.setattr(stores, "SLOW", 2.0)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
 
@@ -32,13 +31,14 @@ def test_a_crowd_that_comes_first_loses_nothing(tmp_path: Path, monkeypatch: pyt
     monkeypatch.undo()
     found = crowd(tmp_path / "home", 8, 30)
     assert not found.wrong
-    assert {file.name for file in (tmp_path / "home").iterdir()} == {"mlflow.db", "mlflow.db.lock", "done"}
+    assert {file.name for file in (tmp_path / "home").iterdir()} == {"mlflow.db", "done"}
 
 
 def test_what_does_not_hold_is_said() -> None:
-    bound = recorder.ALLOWED + MARGIN
-    assert Training("x", "", [], "", bound + 1).wrong == [
+    assert Training("x", "", [], "", BOUND + 1).wrong == [
         "other weights", "nothing was lost", "not said once that nothing is recorded",
-        "not said once what is not recorded", f"took {bound + 1:.0f} s, more than {bound:.0f}",
+        "not said once what is not recorded", f"took {BOUND + 1:.0f} s, more than {BOUND:.0f}",
     ]  # fmt: skip
+    assert Training("slow", weights(EPOCHS), ["a"], "").wrong == ["lost ['a']"]
+    assert not Training("slow", weights(EPOCHS), [], "").wrong
     assert not Training("x", weights(EPOCHS), ["a"], "does not record: x; going on\nnot recorded in MLflow: a", 1).wrong

@@ -9,7 +9,7 @@ from attacks.drawn import drawn
 from attacks.formats import fields, parts
 from attacks.mutations import KINDS, Mutation, mutations
 from benchmarks.packages import ORDINARY, package
-from stages.preprocess.decode import FORMATS, decode, header
+from stages.core.image import FORMATS, decode, header
 
 
 def test_every_seed_is_whole_and_every_format_has_one() -> None:

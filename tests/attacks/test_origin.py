@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from attacks.origin import origin
-from stages.errors import UserError
-from stages.fetch.download import download
+from stages.core.download import download
+from stages.core.errors import UserError
 
 
 def test_a_broken_download_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks.table import HEAD, Row, markdown, read, renewed, row
 from benchmarks.timing import Ratio
-from stages.registry import defined
+from stages.core.registry import defined
 
 
 def line(group: str, claim: str) -> Row:

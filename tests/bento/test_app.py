@@ -18,7 +18,7 @@ from bento.entrance import Entrance
 from bento.model import Model
 from bento.refusals import Busy
 from bento.settings import settings
-from stages.preprocess.decode import pixels
+from stages.core.image import pixels
 from tests.conftest import encoded, photo, python
 
 SETTINGS = replace(settings(), threads=1, queue=2, concurrency=1)
@@ -166,10 +166,6 @@ def test_a_model_is_safe_in_several_threads(desk: Desk) -> None:
     assert np.allclose(model.predict(pictures), expected, atol=1e-6), "a batch answers as one by one"
 
 
-def test_ranked_is_most_probable_first(desk: Desk) -> None:
-    assert list(desk.models["base_cnn"].ranked(np.array([0.2, 0.8], np.float32))) == ["dog", "cat"]
-
-
 def test_the_form_may_hold_the_picture_under_any_name(client: TestClient) -> None:
     answer = client.post(WHERE, files={"anything": io.BytesIO(PICTURE)}, data={"note": "x"})
     assert answer.status_code == 200
@@ -177,6 +173,6 @@ def test_the_form_may_hold_the_picture_under_any_name(client: TestClient) -> Non
 
 def test_the_application_and_the_client_import_nothing_heavy() -> None:
     """What they import is what a Bento installs and carries."""
-    heavy = ("torch", "tensorflow", "pyarrow", "pandas", "rich", "mlflow", "faiss", "stages.errors", "stages.config")
+    heavy = ("torch", "tensorflow", "pyarrow", "pandas", "rich", "mlflow", "faiss", "stages.config.load")
     code = f"import sys, bento.app, bento.client; print([name for name in {heavy} if name in sys.modules])"
     assert python("-c", code).stdout.strip() == "[]"

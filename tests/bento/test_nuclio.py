@@ -18,7 +18,6 @@ from bento import nuclio
 from bento.desk import Desk
 from bento.model import Model
 from bento.settings import settings
-from stages.preprocess.decode import Undecodable
 from tests.conftest import encoded, photo
 from tests.services import in_process, mounted
 
@@ -298,13 +297,3 @@ def test_all_work_is_done_in_the_desks_threads(client: TestClient, monkeypatch: 
     assert client.post(WHERE, json=ONE).status_code == 200
     assert len(threads) == 5
     assert all(name.startswith("predict") for name in threads)
-
-
-def test_predict_each_says_why_not_and_keeps_no_broken_picture(desk: Desk) -> None:
-    model, known = desk.models["base_cnn"], Undecodable("no such file")
-    first, broken, passed, last = model.predict_each(iter([PICTURES[0], PICTURES[1][:-400], known, PICTURES[2]]))
-    assert np.allclose([first, last], model.predict([PICTURES[0], PICTURES[2]]), atol=1e-6)
-    assert passed is known
-    assert isinstance(broken, Undecodable)
-    assert "broken JPEG" in str(broken)
-    assert (broken.__traceback__, broken.__cause__, broken.__context__) == (None, None, None)

@@ -68,7 +68,7 @@ def problem(page: str) -> str:
 
 def test_a_program_gets_every_label_the_most_probable_first(client: TestClient, desk: Desk) -> None:
     raw = client.post(WHERE, content=PICTURE)
-    expected = desk.models["base_cnn"].ranked(desk.models["base_cnn"].predict([PICTURE])[0])
+    expected = desk.models["base_cnn"].rank_labels(desk.models["base_cnn"].predict([PICTURE])[0])
     assert raw.status_code == 200
     assert raw.json() == {
         "model": "base_cnn",
@@ -119,7 +119,7 @@ def test_a_person_gets_the_page_with_the_verdict(client: TestClient, desk: Desk)
 
 
 def test_an_improbable_best_is_undetermined(desk: Desk) -> None:
-    desk.settings = replace(SETTINGS, sure=1.0)
+    desk.settings = replace(SETTINGS, min_confidence=1.0)
     with in_process(desk) as client:
         answer = client.post(WHERE, content=PICTURE)
         page = client.post(WHERE, files=FORM, headers=BROWSER).text

@@ -34,7 +34,7 @@ from tests.hostile import ADDRESSES, HOSTILE, NAMES, PUBLIC
 from tests.web import Web, web
 
 PICTURE = b"\xff\xd8 as good as a picture"
-SETTINGS = replace(settings(), max_body_mb=0.25, url_timeout=1.0, fetches=4)
+SETTINGS = replace(settings(), max_body_mb=0.25, url_timeout=1.0, max_url_fetches=4)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n"
 watched: list[tuple[str, Any]] | None = None
 
@@ -314,7 +314,7 @@ def test_what_is_no_host_is_refused_at_the_start(entry: str) -> None:
 
 
 def test_one_more_than_may_be_fetched_is_turned_away(good: Web) -> None:
-    remote = Remote(trusting(f"127.0.0.1:{good.port}", fetches=2), asked)
+    remote = Remote(trusting(f"127.0.0.1:{good.port}", max_url_fetches=2), asked)
     here = f"http://127.0.0.1:{good.port}"
 
     async def crowd() -> None:
@@ -338,7 +338,7 @@ def test_a_lookup_that_hangs_keeps_its_place() -> None:
         return [PUBLIC]
 
     async def crowd() -> None:
-        remote = Remote(replace(SETTINGS, fetches=1, url_timeout=0.1), hang)
+        remote = Remote(replace(SETTINGS, max_url_fetches=1, url_timeout=0.1), hang)
         with pytest.raises(Unfetchable, match=r"no whole picture within 0\.1 s"):
             await remote.fetch("http://pictures.example/")
         with pytest.raises(Busy, match="1 names are being looked up already"):

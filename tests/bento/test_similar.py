@@ -282,7 +282,7 @@ def test_fetching_takes_no_place_among_the_predictions(index: Path) -> None:
 
     with web(slow) as server:
         here = f"127.0.0.1:{server.port}"
-        desk = Desk(replace(SETTINGS, fetches=2, queue=1, url_hosts=[here]), index, [], [index])
+        desk = Desk(replace(SETTINGS, max_url_fetches=2, queue=1, url_hosts=[here]), index, [], [index])
         with in_process(desk) as client:
             threads = [
                 threading.Thread(target=client.get, args=(f"{WHERE}?url=http://{here}/{number}",))

@@ -21,7 +21,7 @@ from tritonclient.utils import InferenceServerException
 
 from bento.desk import Desk
 from bento.settings import settings
-from stages.preprocess.decode import pixels
+from stages.core.image import pixels
 from tests.conftest import encoded, photo
 from tests.services import listening
 

@@ -96,11 +96,11 @@ def test_the_card_of_a_search_shows_what_was_tried(trained: Path, prepared: Path
     description = describe(trained)
     best = {"val_accuracy": 0.9, "val_loss": 0.3}
     tried = [{"values": {"lr": 0.1}, "best": best}, {"values": {"lr": 0.2}, "best": {**best, "val_accuracy": 0.8}}]
-    found = {"strategy": "grid", "select": "max.val_accuracy", "winner": {"lr": 0.1}, "candidates": tried}
+    found = {"strategy": "grid", "monitor": "val_accuracy", "mode": "max", "winner": {"lr": 0.1}, "candidates": tried}
     of_search = replace(description, trained={**description.trained, "search": found})
     predictions, _ = predict(trained, Store(prepared).split("test"), 8)
     text = card(of_search, findings(predictions), Store(prepared).report)
-    assert "The best of 2 candidates by `max.val_accuracy`: `lr` 0.1." in text
+    assert "The best of 2 candidates by `val_accuracy`: `lr` 0.1." in text
     assert "| 0.2 | 80.0% | 0.3000 |" in text
 
 

@@ -7,10 +7,10 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from stages.errors import UserError
+from stages.config.schema import Synthetic
+from stages.core.errors import UserError
 from stages.fetch.breeds import KENNEL, PATTERNS, kennel
 from stages.fetch.synthetic import drawings, photograph
-from stages.schema import Synthetic
 
 SPEC = Synthetic(images=480, unlabelled=0, corrupt=0, classes=12, smallest=64, largest=100)
 

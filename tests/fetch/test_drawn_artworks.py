@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.errors import UserError
+from stages.config.schema import Synthetic
+from stages.core.errors import UserError
+from stages.core.image import Undecodable, decode
 from stages.fetch.artworks import LOST, MOTIFS, TITLES, VIEWS, Drawn, lost, photograph, photographs, works
 from stages.fetch.gallery import compositions, landscapes, ornament
 from stages.fetch.gallery.cultures import CULTURES, Culture, cultures
 from stages.fetch.gallery.techniques import TECHNIQUES
 from stages.fetch.kinds import kind
-from stages.fetch.layouts import artworks
-from stages.preprocess.decode import Undecodable, decode
-from stages.schema import Synthetic
+from stages.layouts import artworks
 
 SPEC = Synthetic(images=132, unlabelled=0, corrupt=5, classes=6, smallest=64, largest=128)
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]

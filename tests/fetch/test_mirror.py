@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from stages.errors import UserError
+from stages.config.schema import Synthetic
+from stages.core.errors import UserError
+from stages.core.remote import object_exists
 from stages.fetch import origin
-from stages.fetch.bucket import exists
-from stages.fetch.layout import layout
-from stages.fetch.layouts import petimages, stanford_dogs
-from stages.schema import Fetch, Synthetic
+from stages.layouts import petimages, stanford_dogs
+from stages.layouts.base import layout
 from tests.conftest import tree
 
-SPEC = Synthetic(images=4, unlabelled=0, corrupt=0, smallest=48, largest=64)
+SPEC = Synthetic(images=4, unlabelled=0, corrupt=0, classes=2, smallest=48, largest=64)
 PUBLISHED = layout({"name": "petimages"}, [])
 
 
@@ -51,11 +51,11 @@ def site(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
 
 def fetch(base: str, bucket: str | None, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Bring the archive as a project at this place would; return it."""
-    monkeypatch.setattr(origin, "project", lambda: project)
+    monkeypatch.setattr(origin, "project_root", lambda: project)
     folder = project / "raw"
     folder.mkdir(parents=True)
-    url, also = f"{base}/kagglecatsanddogs_5340.zip", ["kagglecatsanddogs_3367a.zip"]
-    config = Fetch(layout={"name": "petimages"}, url=url, also=also, mirror=bucket, sha256=None)
+    changes = {"url": f"{base}/kagglecatsanddogs_5340.zip", "alternative_names": ["kagglecatsanddogs_3367a.zip"]}
+    config = tree().datasets["petimages"].fetch.model_copy(update=changes | {"mirror": bucket, "sha256": None})
     return origin.bring(config, PUBLISHED, folder)
 
 
@@ -65,7 +65,7 @@ def test_it_is_put_there_once_and_then_comes_from_there(
     base, asked = site
     first = fetch(base, bucket, tmp_path / "one", monkeypatch)
     assert asked == ["/kagglecatsanddogs_5340.zip", "/kagglecatsanddogs_3367a.zip"]
-    assert exists(f"{bucket}/kagglecatsanddogs_5340.zip"), "under the name it is asked for by"
+    assert object_exists(f"{bucket}/kagglecatsanddogs_5340.zip"), "under the name it is asked for by"
     second = fetch(base, bucket, tmp_path / "two", monkeypatch)
     assert len(asked) == 2, "the second project asks the bucket alone"
     assert second.read_bytes() == first.read_bytes()
@@ -94,7 +94,7 @@ def test_what_is_no_such_archive_is_not_mirrored(
     Site.files = {"/kagglecatsanddogs_5340.zip": b"<html>Please log in</html>"}
     with pytest.raises(UserError, match="not a zip archive"):
         fetch(site[0], bucket, tmp_path / "p", monkeypatch)
-    assert not exists(f"{bucket}/kagglecatsanddogs_5340.zip")
+    assert not object_exists(f"{bucket}/kagglecatsanddogs_5340.zip")
 
 
 def test_a_folder_is_kept_under_the_name_it_is_packed_under() -> None:
@@ -106,10 +106,11 @@ DOGS = layout({"name": "stanford_dogs"}, [])
 
 def dogs(url: str, bucket: str | None, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Bring Stanford's two archives as a project at this place would; return the folder."""
-    monkeypatch.setattr(origin, "project", lambda: project)
+    monkeypatch.setattr(origin, "project_root", lambda: project)
     folder = project / "raw"
     folder.mkdir(parents=True)
-    config = Fetch(layout={"name": "stanford_dogs"}, url=url, also=[], parts=["lists.tar"], mirror=bucket)
+    changes = {"url": url, "extra_files": ["lists.tar"], "mirror": bucket}
+    config = tree().datasets["stanford_dogs"].fetch.model_copy(update=changes)
     assert origin.bring(config, DOGS, folder).name == "images.tar"
     return folder
 
@@ -137,14 +138,16 @@ def test_a_part_that_is_not_there_is_named(kennel: str, tmp_path: Path, monkeypa
     with pytest.raises(UserError, match=r"/d/lists\.tar: not found"):
         dogs(kennel, None, tmp_path / "http", monkeypatch)
     (tmp_path / "dogs" / "lists.tar").unlink()
-    with pytest.raises(UserError, match=r"fetch\.parts: no file .*lists\.tar; place it there, or take lists\.tar out"):
+    with pytest.raises(
+        UserError, match=r"fetch\.extra_files: no file .*lists\.tar; place it there, or take lists\.tar out"
+    ):
         dogs(str(tmp_path / "dogs" / "images.tar"), None, tmp_path / "disk", monkeypatch)
 
 
 def test_parts_are_mirrored_too(bucket: str, kennel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = dogs(kennel, bucket, tmp_path / "one", monkeypatch)
-    assert exists(f"{bucket}/images.tar")
-    assert exists(f"{bucket}/lists.tar")
+    assert object_exists(f"{bucket}/images.tar")
+    assert object_exists(f"{bucket}/lists.tar")
     Site.files.clear()
     second = dogs(kennel, bucket, tmp_path / "two", monkeypatch)
     assert Site.asked == ["/d/images.tar", "/d/lists.tar"], "the second project asks the bucket alone"
@@ -153,5 +156,5 @@ def test_parts_are_mirrored_too(bucket: str, kennel: str, tmp_path: Path, monkey
 
 @pytest.mark.parametrize("parts", ["[../lists.tar]", "[lists.tar,lists.tar]", "[images.tar]", "[fetch.json]", "[.x]"])
 def test_a_part_is_a_plain_name_of_its_own(parts: str) -> None:
-    with pytest.raises(UserError, match=r"datasets\.stanford_dogs\.fetch\.parts: .* is not allowed"):
-        tree("datasets.stanford_dogs.fetch.url=/d/images.tar", f"datasets.stanford_dogs.fetch.parts={parts}")
+    with pytest.raises(UserError, match=r"datasets\.stanford_dogs\.fetch\.extra_files: .* is not allowed"):
+        tree("datasets.stanford_dogs.fetch.url=/d/images.tar", f"datasets.stanford_dogs.fetch.extra_files={parts}")

@@ -19,11 +19,11 @@ import boto3
 import fsspec
 import pytest
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.fetch import objects
-from stages.fetch.layouts import s3_csv
 from stages.fetch.objects import Wanted, fetch_all
 from stages.fetch.stores import unchanged
+from stages.layouts import s3_csv
 
 FAULTS = ("503", "cut", "reset", "garbled")
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"

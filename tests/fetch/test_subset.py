@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.errors import UserError
-from stages.fetch.archive import Entry
+from stages.core.archive import Entry
+from stages.core.errors import UserError
 from stages.fetch.subset import shares, subset
 
 COUNTS = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 500), min_size=1)

@@ -7,13 +7,13 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from stages.fetch.layouts import kaggle
+from stages.config.schema import Synthetic
+from stages.core.image import Undecodable, decode
 from stages.fetch.synthetic import CAT, DOG, broken, drawings, photograph
-from stages.preprocess.decode import Undecodable, decode
-from stages.schema import Synthetic
+from stages.layouts import kaggle
 from tests.conftest import SMALL
 
-SPEC = Synthetic(images=600, unlabelled=0, corrupt=0, smallest=100, largest=240)
+SPEC = Synthetic(images=600, unlabelled=0, corrupt=0, classes=2, smallest=100, largest=240)
 
 
 def test_a_picture_is_a_function_of_seed_and_number(archive: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@ import io
 import json
 import shutil
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,17 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from stages.errors import UserError
-from stages.files import atomic_folder
+from stages.core.errors import UserError
+from stages.core.files import atomic_folder
+from stages.core.image import decode
+from stages.core.onnx_model import OnnxModel
 from stages.index.collection import Collection, Records
 from stages.index.conditional import among
 from stages.index.quality import precision, quality
 from stages.index.records import append, columns, lines, refuse_twice, restored
 from stages.index.served import _load_pyfunc
 from stages.index.wall import nearest, wall
-from stages.preprocess.decode import decode
-from stages.runtime import Network
-from tests.conftest import tree
+from tests.conftest import replace, tree
 from tests.gallery import COUNT, SIZE, artworks, colours, gallery
 
 
@@ -40,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_row_has_its_metadata_picture_and_vector(mosaic: Collection, tmp_path: Path) -> None:
-    network = Network(colours(SIZE, tmp_path / "featuriser"))
+    network = OnnxModel(colours(SIZE, tmp_path / "featuriser"))
     for number, (picture, known) in enumerate(artworks()):
         assert mosaic.metadata(number) == known
         assert mosaic.find(known["id"]) == number
@@ -132,7 +131,7 @@ def test_on_the_wall_no_work_stands_beside_itself(mosaic: Collection) -> None:
 
 def test_an_index_without_blocks_has_a_wall_of_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "project"))
-    plain = gallery(tmp_path, replace(tree().indexes["mosaic"], blocks=[]))
+    plain = gallery(tmp_path, replace(tree().indexes["mosaic"], partition_by=[]))
     wall(plain, tmp_path / "wall.png")
     with Image.open(tmp_path / "wall.png") as page:
         assert page.width // 134 == 2

@@ -1,15 +1,14 @@
 import json
 import shutil
 from collections import namedtuple
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.index import needs
 from stages.index.needs import readable
-from tests.conftest import tree
+from tests.conftest import replace, tree
 from tests.gallery import COUNT, gallery
 
 Usage = namedtuple("Usage", "total used free")

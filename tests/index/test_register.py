@@ -7,29 +7,29 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from stages.core.mlflow_store import connect
+from stages.core.tracking import TrackedRun
 from stages.index.register import register, required
-from stages.recorder import client
-from stages.tracking import Run
 from tests.gallery import artworks, gallery
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrackedRun:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.chdir(tmp_path)
-    found = Run()
+    found = TrackedRun()
     found.open("mosaic", "index", {})
     return found
 
 
-def test_it_is_registered_once_and_answers_from_the_registry(run: Run, tmp_path: Path) -> None:
+def test_it_is_registered_once_and_answers_from_the_registry(run: TrackedRun, tmp_path: Path) -> None:
     import mlflow.pyfunc
 
     collection = gallery(tmp_path)
     for _ in range(2):
         register(run, "mosaic", tmp_path / "mosaic", collection.about["fingerprint"], "synthetic")
-    versions = client().search_model_versions("name = 'mosaic'")
+    versions = connect().search_model_versions("name = 'mosaic'")
     assert [version.tags["index"] for version in versions] == [collection.about["fingerprint"]]
     loaded = mlflow.pyfunc.load_model("models:/mosaic@champion")
     file = io.BytesIO()
@@ -47,9 +47,9 @@ def test_an_approximate_index_asks_for_its_library(tmp_path: Path) -> None:
     assert "faiss-cpu" in required(tmp_path)
 
 
-def test_drawn_pictures_do_not_follow_others(run: Run, tmp_path: Path) -> None:
+def test_drawn_pictures_do_not_follow_others(run: TrackedRun, tmp_path: Path) -> None:
     gallery(tmp_path)
     for fingerprint, source in (("a", "synthetic"), ("b", "art.zip"), ("c", "synthetic"), ("d", "art.zip")):
         register(run, "mosaic", tmp_path / "mosaic", fingerprint, source)
-        champion = client().get_model_version_by_alias("mosaic", "champion").tags["index"]
+        champion = connect().get_model_version_by_alias("mosaic", "champion").tags["index"]
         assert champion == ("b" if fingerprint == "c" else fingerprint)

@@ -5,7 +5,7 @@ from functools import partial
 import keras
 from keras import layers
 
-from stages.train.networks.xception import HEAD, residual_block
+from stages.networks.xception import HEAD, residual_block
 
 
 def keras_model(

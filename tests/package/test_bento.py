@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from stages.files import sha256_file
+from stages.core.files import hash_file
 from stages.package import bento
 from stages.package.bento import lay_out, required
 from tests.conftest import tree
@@ -19,7 +19,7 @@ def test_a_bento_holds_files_where_dvc_put_links(package: Path, tmp_path: Path) 
     for name in ("model.onnx", "model.json"):
         laid = tmp_path / "context" / "artifacts" / "packages" / "base_cnn" / name
         assert not laid.is_symlink()
-        assert sha256_file(laid) == sha256_file(package / "base_cnn" / name)
+        assert hash_file(laid) == hash_file(package / "base_cnn" / name)
 
 
 def test_an_approximate_index_brings_the_faiss_that_is_installed(

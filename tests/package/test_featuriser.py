@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,15 +5,19 @@ import pytest
 import torch
 from torch import nn
 
-from stages.errors import UserError
-from stages.index_schema import Features, Normalize
+from stages.config.schema import Features, Normalize
+from stages.core.errors import UserError
 from stages.package.cut.lightning import Featuriser, featuriser
 from stages.package.cut.source import Source, of_model, of_network
 from stages.package.onnx import ask, export
+from tests.conftest import replace
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 RESNET = Source("lightning", {"name": "resnet50"}, "none", "pool", MEAN, STD, 64, 3, [])
-FEATURES = Features("resnet50", "none", "pool", Normalize(MEAN, STD), 3, 20, 4, 1e-5, "")
+FEATURES = Features(
+    network="resnet50", weights="none", layer="pool", normalize=Normalize(mean=MEAN, std=STD), seed=3, opset=20,
+    parity_images=4, parity=1e-5, code="",
+)  # fmt: skip
 
 
 def pictures(count: int = 3, size: int = 64) -> np.ndarray:

@@ -17,7 +17,7 @@ with torch.no_grad():
     found = network(torch.from_numpy(pixels)).numpy()
 
 import keras
-from stages.train.networks import keras_resnet50
+from stages.networks import keras_resnet50
 
 keras.utils.set_random_seed(3)
 whole = keras_resnet50.keras_model(2, 64)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.package.gate import Trial, refuse_untested
 from stages.preprocess.store import Split
 

@@ -10,26 +10,26 @@ import pytest
 from mlflow import MlflowClient
 
 from stages import list as listed
-from stages.files import read_json, sha256_file
-from stages.job import Job
+from stages.core.context import StageContext
+from stages.core.files import hash_file, read_json
+from stages.core.workspace import Workspace
 from stages.package import __main__ as package
 from stages.package.bento import lay_out
-from stages.place import Place
 from tests.conftest import tree
 
 WHERE = Path("artifacts") / "packages" / "base_cnn"
 
 
-def job(home: Path, prepared: Path, trained: Path, *overrides: str) -> Job:
+def job(home: Path, prepared: Path, trained: Path, *overrides: str) -> StageContext:
     """Return the stage's job in a project that holds a trained base_cnn."""
     for layout, source in (("data/prepared/kaggle", prepared), ("artifacts/models/base_cnn", trained)):
         shutil.copytree(source, home / layout)
-    return Job("package", tree(*overrides), "base_cnn", Place(home, home))
+    return StageContext("package", tree(*overrides), "base_cnn", Workspace(home, home))
 
 
 def files(folder: Path) -> dict[str, str]:
     """Return relative path → SHA-256."""
-    return {str(path.relative_to(folder)): sha256_file(path) for path in folder.rglob("*") if path.is_file()}
+    return {str(path.relative_to(folder)): hash_file(path) for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.slow
@@ -53,7 +53,7 @@ def test_int8_is_one_more_file_and_everything_else_is_as_it_was(
     contract, parity = read_json(both / "model.json"), read_json(both / "parity.json")
     told = contract.pop("int8")
     assert contract == read_json(plain / "model.json")
-    assert (told["file"], told["sha256"]) == ("model.int8.onnx", sha256_file(both / "model.int8.onnx"))
+    assert (told["file"], told["sha256"]) == ("model.int8.onnx", hash_file(both / "model.int8.onnx"))
     assert parity.pop("int8") == {key: told[key] for key in told if key not in ("file", "sha256")} | {
         "packaged": told["sha256"]
     }
@@ -68,12 +68,13 @@ def test_int8_is_one_more_file_and_everything_else_is_as_it_was(
     assert [file.path for file in client.list_artifacts(runs[0].info.run_id, "int8")] == ["int8/model.int8.onnx"]
 
     config = {"dataset": "kaggle", "train": {"framework": "lightning", "network": {"name": "base_cnn"}}}
-    rows = [listed.model(tmp_path / name, "base_cnn", config) for name in ("none", "int8")]
+    rows = [listed.describe_model(tmp_path / name, "base_cnn", config) for name in ("none", "int8")]
     assert [row["int8_test_accuracy"] for row in rows] == [None, told["accuracy"]]
     assert rows[1]["int8_bytes"] == (both / "model.int8.onnx").stat().st_size
-    assert [re.fullmatch(r"\d\.\d MB(, int8 \d\.\d MB)?", listed.of_model(row)[-1])[1] for row in rows] == [
+    cells = [listed.COLUMNS["models"]["package"](row) for row in rows]
+    assert [re.fullmatch(r"\d\.\d MB(, int8 \d\.\d MB)?", cell)[1] for cell in cells] == [
         None, f", int8 {rows[1]['int8_bytes'] / 2**20:.1f} MB",
     ]  # fmt: skip
 
     lay_out(tmp_path / "context", {"base_cnn": both}, SimpleNamespace(tree=tree()))  # type: ignore[arg-type]
-    assert sha256_file(tmp_path / "context" / WHERE / "model.int8.onnx") == told["sha256"]
+    assert hash_file(tmp_path / "context" / WHERE / "model.int8.onnx") == told["sha256"]

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from stages.files import sha256_file
+from stages.backends.base import framework
+from stages.backends.lightning.model import Classifier
+from stages.core.files import hash_file
+from stages.core.onnx_model import create_session
 from stages.package.onnx import INPUT, OUTPUT, ask, export
 from stages.package.parity import chosen, compare
 from stages.preprocess.store import Store
-from stages.runtime import session
-from stages.train.framework import framework
-from stages.train.lightning.model import Classifier
 from stages.train.model import build, describe
 
 
@@ -23,7 +23,7 @@ def test_onnx_runtime_answers_as_the_network_does(trained: Path, prepared: Path,
 
 
 def test_the_contract_is_raw_pixels_and_any_batch(package: Path) -> None:
-    opened = session(package / "base_cnn" / "model.onnx")
+    opened = create_session(package / "base_cnn" / "model.onnx")
     (given,), (answered,) = opened.get_inputs(), opened.get_outputs()
     assert (given.name, given.type, given.shape[1:]) == (INPUT, "tensor(uint8)", [48, 48, 3])
     assert (answered.name, answered.shape[1]) == (OUTPUT, 2)
@@ -39,7 +39,7 @@ def test_every_network_exports_to_the_same_bytes_twice(name: str, tmp_path: Path
     model = Classifier(build("lightning", {"name": name}, 2, 48, []), [0.5] * 3, [0.5] * 3).eval()
     export(model, 48, 20, tmp_path / "a.onnx")
     export(model, 48, 20, tmp_path / "b.onnx")
-    assert sha256_file(tmp_path / "a.onnx") == sha256_file(tmp_path / "b.onnx")
+    assert hash_file(tmp_path / "a.onnx") == hash_file(tmp_path / "b.onnx")
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 3), dtype=np.uint8)
     with torch.inference_mode():
         expected = model(torch.from_numpy(images)).numpy()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.package.parity import Parity, compare, refuse_drift
 
 NATIVE = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 from torch import nn
 
-from stages.files import sha256_file
+from stages.core.files import hash_file
+from stages.core.onnx_model import FILES, OnnxModel, list_precisions
 from stages.package.gate import compare
 from stages.package.onnx import ask, export
 from stages.package.quantize import attempt, calibration_rows
 from stages.preprocess.store import Split, Store
-from stages.runtime import FILES, Network, precisions
 from tests.conftest import python, tree
 
 CONFIG = tree("models.base_cnn.package.quantize=int8").models["base_cnn"].package
@@ -84,7 +84,7 @@ def test_what_computes_is_in_8_bits_and_the_contract_is_unchanged(quantized: Pat
     layers = [node.op_type for node in graph.node if node.op_type in ("Conv", "Gemm")]
     assert len(weights) == len(layers) - 1, "all but the last"
     assert max(np.abs(item.astype(int)).max() for item in weights) <= 64, "7 bits: no sum saturates without VNNI"
-    found, plain = (Network(quantized / "base_cnn", 1, precision=name) for name in ("int8", "fp32"))
+    found, plain = (OnnxModel(quantized / "base_cnn", 1, precision=name) for name in ("int8", "fp32"))
     assert (found.version, plain.version) == ("2", "1")
     images = np.ascontiguousarray(Store(prepared).split("test").images)
     for batch in (images, images[:1], images[:3]):
@@ -98,7 +98,7 @@ def test_a_network_that_keeps_its_accuracy_gets_version_2(tmp_path: Path) -> Non
     found = made(tmp_path, loud=1.0)
     assert found.passed
     assert found.trial.drop <= 0.5
-    assert found.contract["sha256"] == sha256_file(tmp_path / "model.int8.onnx") == found.record["packaged"]
+    assert found.contract["sha256"] == hash_file(tmp_path / "model.int8.onnx") == found.record["packaged"]
     assert found.contract["calibrated_on"] == 32
     assert found.told("m", CONFIG).startswith("int8 of m: version 2; test accuracy 100.0% →")
     assert {file.name for file in tmp_path.iterdir()} == {"model.onnx", "model.int8.onnx"}, "no scratch is left"
@@ -131,17 +131,17 @@ def test_every_labelled_test_image_is_asked(tmp_path: Path) -> None:
 
 
 def test_a_package_says_in_which_precisions_it_answers(package: Path, quantized: Path) -> None:
-    assert precisions(package / "base_cnn") == ["fp32"]
-    assert precisions(quantized / "base_cnn") == ["fp32", "int8"]
+    assert list_precisions(package / "base_cnn") == ["fp32"]
+    assert list_precisions(quantized / "base_cnn") == ["fp32", "int8"]
 
 
 MEMORY = """
-import sys; from pathlib import Path; import numpy as np; from stages.runtime import FILES, session
+import sys; from pathlib import Path; import numpy as np; from stages.core.onnx_model import FILES, create_session
 images = np.zeros((1, 48, 48, 3), np.uint8)
 def resident(): return int(open("/proc/self/statm").read().split()[1])
 pages, kept = [resident()], []
 for file in FILES.values():
-    kept.append(session(Path(sys.argv[1]) / file, 1))
+    kept.append(create_session(Path(sys.argv[1]) / file, 1))
     kept[-1].run(None, {"pixels": images})
     pages.append(resident())
 print((pages[2] - pages[1]) / (pages[1] - pages[0]))

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from stages import publish
-from stages.errors import UserError
-from stages.fetch import bucket as store
-from stages.files import sha256_file, write_json
-from stages.job import Job
+from stages.backends.base import framework
+from stages.core import remote as store
+from stages.core.context import StageContext
+from stages.core.errors import UserError
+from stages.core.files import hash_file, write_json
+from stages.core.workspace import Workspace
 from stages.package.results import write_results
-from stages.place import Place
-from stages.train.framework import framework
 from stages.train.history import write_history
 from stages.train.model import Description, describe, save
 from tests.conftest import python, tree
@@ -46,7 +46,7 @@ def home(tmp_path: Path, trained: Path) -> Path:
     report, package = (tmp_path / "artifacts" / name / "resnet50" for name in ("reports", "packages"))
     report.mkdir(parents=True)
     package.mkdir(parents=True)
-    weights = sha256_file(model / "weights.safetensors")
+    weights = hash_file(model / "weights.safetensors")
     write_json(report / "metrics.json", METRICS)
     write_json(report / "tested.json", {"weights": weights})
     (package / "model.onnx").write_bytes(b"onnx")
@@ -55,8 +55,8 @@ def home(tmp_path: Path, trained: Path) -> Path:
     return tmp_path
 
 
-def job(home: Path, to: str) -> Job:
-    return Job("publish", tree(f"models.resnet50.publish.to='{to}'"), "resnet50", Place(home, home))
+def job(home: Path, to: str) -> StageContext:
+    return StageContext("publish", tree(f"models.resnet50.publish.to='{to}'"), "resnet50", Workspace(home, home))
 
 
 def test_epochs_and_arguments_have_their_published_names(home: Path, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_epochs_and_arguments_have_their_published_names(home: Path, tmp_path: P
 
 
 def logits(home: Path, pixels: torch.Tensor) -> torch.Tensor:
-    from stages.train.lightning.model import restore
+    from stages.backends.lightning.model import restore
 
     folder = home / "artifacts/models/resnet50"
     with torch.inference_mode():
@@ -113,7 +113,7 @@ def test_it_is_in_the_bucket_whole_and_only_once(
     bucket: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
-    upload, order = store.upload, list[str]()
+    upload, order = store.upload_file, list[str]()
 
     def dying(file: Path, url: str) -> None:
         if file.name == "model_state_dict.pth" and "dead" not in order:
@@ -122,7 +122,7 @@ def test_it_is_in_the_bucket_whole_and_only_once(
         order.append(file.name)
         upload(file, url)
 
-    monkeypatch.setattr(store, "upload", dying)
+    monkeypatch.setattr(store, "upload_file", dying)
     with pytest.raises(KeyboardInterrupt):
         publish.main.task(job(home, bucket))
     files, base = fsspec.core.url_to_fs(bucket, use_listings_cache=False)

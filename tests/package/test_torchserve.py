@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from stages.files import sha256_file
+from stages.backends.lightning import native, portable
+from stages.core.files import hash_file
+from stages.core.image import pixels
 from stages.package.torchserve import archive
-from stages.preprocess.decode import pixels
-from stages.train.lightning import native, portable
 from stages.train.model import describe
 from tests.conftest import encoded, photo
 
@@ -107,7 +107,7 @@ def test_it_runs_on_the_python_of_torchserves_image(mar: Path) -> None:
     """3.9: annotations are not evaluated where they say `int | None`, and zip knows no strict."""
     with zipfile.ZipFile(mar) as opened:
         sources = {name: opened.read(name).decode() for name in opened.namelist() if name.endswith(".py")}
-    assert {"decode.py", "torchserve_handler.py", "network.py", "model.py"} <= set(sources)
+    assert {"image.py", "torchserve_handler.py", "network.py", "model.py"} <= set(sources)
     for name, text in sources.items():
         parsed = ast.parse(text, feature_version=(3, 9))
         later = any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in parsed.body)
@@ -158,4 +158,4 @@ def test_docker_is_told_where_everything_lies(mar: Path, tmp_path: Path) -> None
 
 
 def test_equal_models_give_equal_archives(mar: Path, trained: Path, tmp_path: Path) -> None:
-    assert sha256_file(pack(trained, tmp_path)) == sha256_file(mar)
+    assert hash_file(pack(trained, tmp_path)) == hash_file(mar)

@@ -16,7 +16,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def built(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a project in which `stages.repro` has gone on from there and made everything."""
+    """Return a project in which `dvc repro` has gone on from there and made everything."""
     return once(tmp_path_factory, "built", partial(go_on, first))
 
 

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from stages.files import sha256_file
+from stages.core.files import hash_file
 from tests.conftest import copy_project, environment, python, run
 
 DATASETS = ("kaggle", "petimages", "s3_csv", "stanford_dogs", "folder", "artworks")
@@ -59,10 +59,9 @@ def begin(folder: Path) -> None:
 
 
 def go_on(first: Path, folder: Path) -> None:
-    """Make everything else in a copy of it, side by side."""
+    """Make everything else in a copy of it."""
     fork(first, folder)
-    done = python("-m", "stages.repro", "--jobs", "2", cwd=folder).stdout
-    assert set(re.findall(r"^(\S+): done after", done, re.MULTILINE)) == STAGES - FIRST
+    assert ran(run("dvc", "repro", cwd=folder)) == STAGES - FIRST
 
 
 def commit(folder: Path, message: str) -> None:
@@ -144,4 +143,4 @@ def curl(*words: str, cwd: Path) -> Any:
 
 def hashes(folder: Path) -> dict[str, str]:
     """Return file name → SHA-256 of the files in a folder."""
-    return {file.name: sha256_file(file) for file in folder.iterdir()}
+    return {file.name: hash_file(file) for file in folder.iterdir()}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.files import sha256_file
+from stages.core.files import hash_file
 from tests.conftest import python, run
-from tests.pipeline.projects import STAGES, commit, ran
+from tests.pipeline.projects import MODELS, STAGES, commit, ran
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +25,27 @@ def test_one_changed_value_touches_what_reads_it(change: str, expected: set[str]
     python("-m", "stages.compose", change, cwd=branch)
     status = json.loads(run("dvc", "status", "--json", cwd=branch).stdout)
     assert set(status) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["stages/evaluate/plots.py"], {f"evaluate@{name}" for name in MODELS}),
+        (["stages/core/plots.py", "stages/core/tracking.py"], {"bento"}),
+        (["stages/networks/mine.py", "stages/layouts/mine.py"], set()),
+        (["stages/networks/vgg19.py"], {f"{stage}@vgg19" for stage in ("train", "evaluate", "package")}),
+        (["stages/layouts/kaggle.py"], {"fetch@kaggle", "preprocess@kaggle"}),
+        (
+            ["stages/backends/keras/fit.py"],
+            {"featuriser@mosaic", *(f"{stage}@xception" for stage in ("train", "evaluate", "package"))},
+        ),
+    ],
+)
+def test_an_edit_of_code_touches_what_it_shapes(files: list[str], expected: set[str], branch: Path) -> None:
+    for file in files:
+        with (branch / file).open("a") as code:
+            code.write("\n# edited\n")
+    assert set(json.loads(run("dvc", "status", "--json", cwd=branch).stdout)) == expected
 
 
 def test_an_edit_in_conf_is_not_overlooked(first_branch: Path) -> None:
@@ -52,9 +73,9 @@ def test_queued_experiments_run_in_a_copy(first_branch: Path) -> None:
     change = "datasets.kaggle.preprocess.size=40"
     run("dvc", "exp", "run", "--queue", "-S", change, "preprocess@kaggle", cwd=first_branch)
     packed = first_branch / "data" / "prepared" / "kaggle" / "images" / "000000.npy"
-    before = sha256_file(packed)
+    before = hash_file(packed)
     run("dvc", "exp", "run", "--run-all", cwd=first_branch)
-    assert sha256_file(packed) == before
+    assert hash_file(packed) == before
     shown = run("dvc", "exp", "show", "--csv", cwd=first_branch).stdout
     assert len(shown.splitlines()) == 4, "the head, the working tree, the commit, the experiment"
     assert "Failed" not in shown

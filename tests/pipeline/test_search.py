@@ -52,8 +52,8 @@ def test_matches_are_what_a_search_finds(built: Path) -> None:
 def test_any_dataset_is_searched_by_any_trained_model(built: Path) -> None:
     """A classifier's pictures, by the features of base_cnn, roughly and by a person's command."""
     values = [
-        "indexes.mosaic.dataset=kaggle", "indexes.mosaic.blocks=[label]", "indexes.mosaic.id_column=path",
-        "indexes.mosaic.show=[path,label]", "indexes.mosaic.mode=approximate",
+        "indexes.mosaic.dataset=kaggle", "indexes.mosaic.partition_by=[label]", "indexes.mosaic.id_column=path",
+        "indexes.mosaic.display_columns=[path,label]", "indexes.mosaic.mode=approximate",
         "indexes.mosaic.features.network=base_cnn",
         "indexes.mosaic.features.weights=trained",
         "indexes.mosaic.features.code=artifacts/models/base_cnn/weights.safetensors",

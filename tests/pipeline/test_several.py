@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stages.files import sha256_file
+from stages.core.files import hash_file
 from tests.conftest import environment, run
 from tests.pipeline.projects import runs
 
@@ -48,7 +48,7 @@ def test_the_death_of_one_ends_all_and_the_same_command_goes_on(first_branch: Pa
     weights = [
         folder / "artifacts/models/base_cnn/weights.safetensors" for folder in (first_branch / "runs/plain", other)
     ]
-    assert sha256_file(weights[0]) == sha256_file(weights[1]), "broken off and taken up again, or not"
+    assert hash_file(weights[0]) == hash_file(weights[1]), "broken off and taken up again, or not"
     assert not list((first_branch / ".checkpoints").iterdir())
     recorded = [item for item in runs(first_branch) if item["params"]["models.base_cnn.train.devices"] == "2"]
     assert [(item["status"], item["epochs"]) for item in recorded] == [("FINISHED", 4)] * 2, "one run each, by rank 0"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from s3fs import S3FileSystem
 
-from stages.files import sha256_file
+from stages.core.files import hash_file
 from tests.conftest import python, run
 from tests.pipeline.projects import WEIGHTS, commit, ran
 
@@ -38,7 +38,7 @@ def test_what_was_made_is_shared_by_a_remote(bucket: str, first_branch: Path, tm
     run("git", "clone", "-q", str(first_branch), str(clone), cwd=tmp_path)
     run("dvc", "pull", "evaluate@base_cnn", "package@base_cnn", "--with-deps", cwd=clone)
     assert ran(run("dvc", "repro", "evaluate@base_cnn", "package@base_cnn", cwd=clone)) == set()
-    assert sha256_file(clone / WEIGHTS) == sha256_file(first_branch / WEIGHTS)
+    assert hash_file(clone / WEIGHTS) == hash_file(first_branch / WEIGHTS)
 
 
 @pytest.mark.parametrize("bucket", ["s3"], indirect=True)

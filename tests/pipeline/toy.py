@@ -6,13 +6,13 @@ import sys
 import time
 from pathlib import Path
 
-from stages.door import door
-from stages.job import Job, Result
-from stages.tracking import Run, stage_tags
+from stages.config.command import stage_command
+from stages.core.context import StageContext, StageResult
+from stages.core.tracking import TrackedRun, collect_tags
 
 
-@door("toy", picks=None, identity=lambda job: str(job.tree.seed))
-def main(job: Job) -> Result | None:
+@stage_command("toy", select=None, input_hash=lambda job: str(job.tree.seed))
+def main(job: StageContext) -> StageResult | None:
     seed = job.tree.seed
     with Path("ran").open("a") as file:
         file.write(f"{seed}\n")
@@ -22,7 +22,7 @@ def main(job: Job) -> Result | None:
         return None
     if Path("recorded").exists():
         record(job)
-    return Result("min.loss", {"loss": abs(seed - 3.2)})
+    return StageResult("loss", "min", {"loss": abs(seed - 3.2)})
 
 
 def meet(fate: str | None, times: int) -> None:
@@ -38,11 +38,11 @@ def meet(fate: str | None, times: int) -> None:
         time.sleep(120)
 
 
-def record(job: Job) -> None:
-    run = Run()
-    run.open("toy", str(job.tree.seed), stage_tags(job))
+def record(job: StageContext) -> None:
+    run = TrackedRun()
+    run.open("toy", str(job.tree.seed), collect_tags(job))
     for step in range(50):
-        run.metrics({"loss": float(step)}, step)
+        run.log_epoch({"epoch": step, "loss": float(step)})
     run.close("FINISHED")
 
 

@@ -7,15 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.config import compose
-from stages.errors import UserError
-from stages.fetch.archive import pack
-from stages.fetch.layouts import artworks
-from stages.files import read_json, write_json
-from stages.job import Job
-from stages.place import PREPARED, RAW, Place
+from stages.config.composition import compose_tree
+from stages.config.load import validate
+from stages.core.archive import write_zip
+from stages.core.context import StageContext
+from stages.core.errors import UserError
+from stages.core.files import read_json, write_json
+from stages.core.image import pixels
+from stages.core.workspace import PREPARED, RAW, Workspace
+from stages.layouts import artworks
 from stages.preprocess.__main__ import main
-from stages.preprocess.decode import pixels
 from stages.preprocess.metadata import write_metadata
 from stages.preprocess.store import SCHEMA, Store
 from stages.train.training import require_classes
@@ -35,12 +36,12 @@ def prepared(place: Path, *overrides: str, table: list[tuple[str, str, str, str]
     lines = "\n".join("\t".join(row) for row in [HEAD, *(table or rows())])
     files = [(f"images/{n}.png", encoded(photo(40, 30, seed=min(n, 10)))) for n in range(12)]
     files[2] = ("images/2.png", files[2][1][:60])
-    pack(folder / "sample.zip", [("metadata.tsv", lines.encode()), *files])
+    write_zip(folder / "sample.zip", [("metadata.tsv", lines.encode()), *files])
     given = tree(*overrides)
     keys = {name: value for name, value in given.datasets["artworks"].fetch.layout.items() if name != "name"}
     artworks.collect(folder / "sample.zip", folder, list, True, str(folder / "sample.zip"), **keys)
     write_json(folder / "fetch.json", {"file": "images.zip", "url": "sample.zip"})
-    main.task(Job("preprocess", given, "artworks", Place(place, place)))
+    main.task(StageContext("preprocess", given, "artworks", Workspace(place, place)))
     return Store(place / PREPARED.format("artworks"))
 
 
@@ -103,7 +104,7 @@ def test_train_refuses_it_before_any_work(tmp_path: Path, monkeypatch: pytest.Mo
 
     prepared(tmp_path)
     monkeypatch.setattr(train, "launched", None)
-    job = Job("train", tree("models.base_cnn.dataset=artworks"), "base_cnn", Place(tmp_path, tmp_path))
+    job = StageContext("train", tree("models.base_cnn.dataset=artworks"), "base_cnn", Workspace(tmp_path, tmp_path))
     with pytest.raises(UserError, match=r"datasets\.artworks: a collection without classes"):
         train.main.task(job)
 
@@ -144,9 +145,9 @@ def test_metadata_are_in_the_order_of_the_store(batch: int, tmp_path: Path, monk
 
 
 def test_the_documented_profile_takes_the_published_values() -> None:
-    given = compose(["profile=documented"]).datasets.artworks
+    given = validate(compose_tree(["profile=documented"])).datasets["artworks"]
     assert (given.preprocess.size, given.preprocess.resize) == (225, "squash")
-    assert (given.fetch.layout.image, given.fetch.layout.attempts) == ("Thumbnail_Url", 3)
+    assert (given.fetch.layout["image"], given.fetch.layout["attempts"]) == ("Thumbnail_Url", 3)
     assert given.fetch.url.endswith("met_rijks_metadata.tsv")
 
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from stages.errors import UserError
-from stages.fetch.archive import pack, pack_tar
-from stages.files import read_json, write_json
-from stages.job import Job
-from stages.place import PREPARED, RAW, Place
+from stages.core.archive import write_tar, write_zip
+from stages.core.context import StageContext
+from stages.core.errors import UserError
+from stages.core.files import read_json, write_json
+from stages.core.workspace import PREPARED, RAW, Workspace
 from stages.preprocess.__main__ import main
 from tests.conftest import encoded, photo, tree
 
@@ -16,14 +16,14 @@ def prepared(place: Path, names: list[str]) -> Path:
     """Run the stage on an archive of pictures with these names; return where its output goes."""
     file = place / RAW.format("folder") / "pictures.zip"
     file.parent.mkdir(parents=True)
-    pack(file, [(name, encoded(photo(seed=number))) for number, name in enumerate(names)])
+    write_zip(file, [(name, encoded(photo(seed=number))) for number, name in enumerate(names)])
     return run(place, file)
 
 
 def run(place: Path, file: Path) -> Path:
     """Run the stage on a fetched archive; return where its output goes."""
     write_json(file.parent / "fetch.json", {"file": file.name, "url": "pictures"})
-    main.task(Job("preprocess", tree(), "folder", Place(place, place)))
+    main.task(StageContext("preprocess", tree(), "folder", Workspace(place, place)))
     return place / PREPARED.format("folder")
 
 
@@ -54,7 +54,7 @@ def test_a_class_that_is_only_tested_is_refused_before_anything_is_written(tmp_p
 def test_a_sparse_member_is_dropped_counted_and_named(tmp_path: Path) -> None:
     file = tmp_path / RAW.format("folder") / "pictures.tar"
     file.parent.mkdir(parents=True)
-    pack_tar(file, [(f"{label}/{n}.png", encoded(photo(seed=n))) for label in ("cat", "dog") for n in range(5)])
+    write_tar(file, [(f"{label}/{n}.png", encoded(photo(seed=n))) for label in ("cat", "dog") for n in range(5)])
     with tarfile.open(file, "a") as opened:
         sparse = tarfile.TarInfo("cat/sparse.png")
         sparse.type = tarfile.GNUTYPE_SPARSE

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.engine import Local
-from stages.errors import UserError
-from stages.fetch.archive import Entry, Reader
-from stages.fetch.archive import pack as pack_zip
-from stages.fetch.layouts import kaggle
-from stages.files import sha256_file, write_json
-from stages.preprocess.decode import pixels
+from stages.core.archive import ArchiveReader, Entry
+from stages.core.archive import write_zip as pack_zip
+from stages.core.concurrency import LocalExecutor
+from stages.core.errors import UserError
+from stages.core.files import hash_file, write_json
+from stages.core.image import pixels
+from stages.layouts import kaggle
 from stages.preprocess.pack import begins, pack, parts
 from stages.preprocess.report import report, sample_sheet
 from stages.preprocess.store import SCHEMA, Store, Writer
@@ -33,7 +33,7 @@ def test_the_store_holds_every_good_picture_once(archive: Path, prepared: Path, 
     train = store.split("train")
     for row in (0, len(train) - 1):
         entry = by_path[train.paths[row]]
-        assert np.array_equal(train.images[row], pixels(Reader().read(entry), store.size, "squash"))
+        assert np.array_equal(train.images[row], pixels(ArchiveReader().read(entry), store.size, "squash"))
         assert store.labels[train.labels[row]] == entry.label
 
 
@@ -52,17 +52,17 @@ def test_images_stay_on_disk(prepared: Path) -> None:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {f"{file.parent.name}/{file.name}": sha256_file(file) for file in folder.glob("*/*.*")}
+    return {f"{file.parent.name}/{file.name}": hash_file(file) for file in folder.glob("*/*.*")}
 
 
 def test_the_number_of_workers_changes_nothing(archive: Path, prepared: Path, tmp_path: Path) -> None:
     config = tree().datasets["kaggle"].preprocess
-    pack(kaggle.entries(archive, tmp_path / "nested"), config, tmp_path, Local(1))
+    pack(kaggle.entries(archive, tmp_path / "nested"), config, tmp_path, LocalExecutor(1))
     assert digests(tmp_path) == digests(prepared)
 
 
 def test_the_size_of_a_shard_changes_no_picture(archive: Path, prepared: Path, tmp_path: Path) -> None:
-    config = tree("datasets.kaggle.preprocess.shard=16").datasets["kaggle"].preprocess
+    config = tree("datasets.kaggle.preprocess.shard_size=16").datasets["kaggle"].preprocess
     manifest = pack(kaggle.entries(archive, tmp_path / "nested"), config, tmp_path)
     assert len(digests(tmp_path)) > 2 * len(manifest) // 16
     write_json(tmp_path / "report.json", report("kaggle", "synthetic", manifest, config))
@@ -97,7 +97,9 @@ def test_whoever_adds_pictures_changes_the_shards_they_fall_into(count: int, mos
 def test_pictures_that_are_added_leave_the_other_shards_as_they_were(tmp_path: Path) -> None:
     files = [(f"train/{('cat', 'dog')[n % 2]}.{n}.jpg", encoded(photo(20, 20, n), "JPEG")) for n in range(200)]
     config = (
-        tree("datasets.kaggle.preprocess.size=16", "datasets.kaggle.preprocess.shard=16").datasets["kaggle"].preprocess
+        tree("datasets.kaggle.preprocess.size=16", "datasets.kaggle.preprocess.shard_size=16")
+        .datasets["kaggle"]
+        .preprocess
     )
     found = []
     for name, count in (("before", 195), ("after", 200)):
@@ -214,6 +216,6 @@ def test_a_service_sees_the_pixels_that_training_saw(resize: str, tmp_path: Path
     rows = pack(kaggle.entries(tmp_path / "raw.zip", tmp_path), config, tmp_path).to_pylist()
     stored = np.load(tmp_path / "images" / "000000.npy")
     service = Model.__new__(Model)
-    service.contract, service.max_pixels = {"size": config.size, "resize": resize}, 25_000_000
+    service.metadata, service.max_pixels = {"size": config.size, "resize": resize}, 25_000_000
     for row, (name, content) in zip(rows, files.items(), strict=True):
         assert stored[row["row"]].tobytes() == service.decode(content).tobytes(), name

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.errors import UserError
+from stages.config.schema import Split
+from stages.core.errors import UserError
 from stages.preprocess.split import assign, leaks, require_pictures, require_test
-from stages.schema import Split
 
 FRACTIONS = Split(train=0.7, val=0.1, test=0.2)
 OFFICIAL = Split(train=0.9, val=0.1, test=0.0)

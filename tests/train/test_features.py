@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.shards import Sharded
+from stages.core.arrays import ShardedArray
 from stages.train import features
 from stages.train.features import KEY, Cache, home, image_keys
 
@@ -27,7 +27,7 @@ def keys(values: list[int]) -> np.ndarray:
     return image_keys(np.array(values, np.uint8).reshape(-1, 1, 1, 1))
 
 
-def ask(folder: Path, values: list[int]) -> tuple[Sharded, int]:
+def ask(folder: Path, values: list[int]) -> tuple[ShardedArray, int]:
     network = Network(values)
     return Cache(folder, 3).rows(keys(values), network, "features"), network.asked
 

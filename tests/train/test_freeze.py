@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.train.freeze import frozen
 from stages.train.model import build
 
@@ -44,8 +44,8 @@ def test_a_rule_that_cannot_be_meant_is_refused(rule: str | list[str], head: str
 
 
 def test_the_published_resnet50_trains_what_has_bn_in_its_name_and_the_head() -> None:
-    from stages.train.lightning.fit import freeze
-    from stages.train.lightning.module import LitClassifier
+    from stages.backends.lightning.fit import freeze
+    from stages.backends.lightning.module import LitClassifier
     from tests.conftest import tree
 
     config = tree().models["resnet50"].train
@@ -64,13 +64,13 @@ def test_the_published_resnet50_trains_what_has_bn_in_its_name_and_the_head() ->
 
 
 def test_a_keras_layer_that_is_frozen_whole_keeps_its_statistics() -> None:
-    from stages.train.framework import framework
+    from stages.backends.base import framework
 
     framework("keras")
-    from stages.train.keras import backend
+    from stages.backends.keras import backend
 
     backend.choose("tensorflow", 0)
-    from stages.train.keras.fit import freeze
+    from stages.backends.keras.fit import freeze
 
     def trained(rule: str | list[str]) -> Any:
         network = build("keras", {"name": "xception"}, 2, 48, [])

@@ -1,10 +1,9 @@
 import math
-from dataclasses import replace
 
 import pytest
 
 from stages.train.history import Row, best, exhausted
-from tests.conftest import tree
+from tests.conftest import replace, tree
 
 CONFIG = tree().models["base_cnn"].train
 
@@ -14,18 +13,19 @@ def rows(name: str, *values: float) -> list[Row]:
 
 
 @pytest.mark.parametrize(
-    ("monitor", "values", "epoch"),
+    ("monitor", "mode", "values", "epoch"),
     [
-        ("min.val_loss", (0.5, 0.3, 0.3, 0.4), 2),
-        ("max.val_accuracy", (0.5, 0.9, 0.9), 2),
-        ("min.val_loss", (math.nan, 0.7, math.nan), 2),
-        ("max.val_accuracy", (math.nan, 0.0), 2),
-        ("min.val_loss", (math.nan, math.nan), 1),
+        ("val_loss", "min", (0.5, 0.3, 0.3, 0.4), 2),
+        ("val_accuracy", "max", (0.5, 0.9, 0.9), 2),
+        ("val_loss", "min", (math.nan, 0.7, math.nan), 2),
+        ("val_accuracy", "max", (math.nan, 0.0), 2),
+        ("val_loss", "min", (math.nan, math.nan), 1),
     ],
 )
-def test_the_best_epoch_is_the_first_of_equals_and_a_number(monitor: str, values: tuple[float], epoch: int) -> None:
-    found = rows(monitor.partition(".")[2], *values)
-    assert best(found, replace(CONFIG, monitor=monitor))["epoch"] == epoch
+def test_the_best_epoch_is_the_first_of_equals_and_a_number(
+    monitor: str, mode: str, values: tuple[float], epoch: int
+) -> None:
+    assert best(rows(monitor, *values), replace(CONFIG, monitor=monitor, mode=mode))["epoch"] == epoch
 
 
 def test_patience_counts_from_the_best_epoch() -> None:

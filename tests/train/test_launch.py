@@ -1,25 +1,24 @@
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from stages.console import console
-from stages.errors import UserError
-from stages.job import Job, Result
-from stages.place import Place
-from stages.ranks import TORCHRUN
-from stages.schema import Lightning
+from stages.config.schema import LightningTrain
+from stages.core.console import console
+from stages.core.context import StageContext, StageResult
+from stages.core.distributed import TORCHRUN
+from stages.core.errors import UserError
+from stages.core.workspace import Workspace
 from stages.train.launch import launched, processes
 from stages.train.schedule import rate
-from tests.conftest import tree
+from tests.conftest import replace, tree
 
-RESULT = Result("min.val_loss", {"val_loss": 1.0})
+RESULT = StageResult("val_loss", "min", {"val_loss": 1.0})
 
 
-def job(model: str, *overrides: str) -> Job:
-    return Job("train", tree(*overrides), model, Place(Path(), Path()))
+def job(model: str, *overrides: str) -> StageContext:
+    return StageContext("train", tree(*overrides), model, Workspace(Path(), Path()))
 
 
 def processes_of(number: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +97,10 @@ GPUS = ["trainer.devices=2", "trainer.accelerator=auto"]
     [
         (["trainer.devices=3"], "devices 3: this machine has 2; say trainer.devices=2 or less"),
         (["trainer.strategy=fsdp", "models.breeds.train.ema=0.9"], "strategy fsdp: it does not go with ema 0.9"),
-        (["trainer.strategy=fsdp", "models.breeds.train.clip=0.5"], "strategy fsdp: it does not go with clip 0.5"),
+        (
+            ["trainer.strategy=fsdp", "models.breeds.train.gradient_clip_norm=0.5"],
+            "strategy fsdp: it does not go with gradient_clip_norm 0.5",
+        ),
     ],
 )
 @pytest.mark.parametrize("started", [False, True])
@@ -117,8 +119,8 @@ def test_devices_that_cannot_be_are_refused_before_processes_meet(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("clip=0.5", "clip 0.5: with devices 2 Keras clips"),
-        ("accumulate=2", "accumulate 2: with devices 2 Keras does not"),
+        ("gradient_clip_norm=0.5", "gradient_clip_norm 0.5: with devices 2 Keras clips"),
+        ("accumulate_grad_batches=2", "accumulate_grad_batches 2: with devices 2 Keras does not"),
         ("backend=torch", "devices 2: of Keras' backends only tensorflow"),
     ],
 )
@@ -137,15 +139,15 @@ def test_every_candidate_of_a_search_must_go_round() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"lr_rule": "none"}, 0.1),
-        ({"lr_rule": "linear"}, 0.4),
-        ({"lr_rule": "sqrt"}, 0.2),
-        ({"lr_rule": "linear", "accumulate": 2}, 0.8),
-        ({"lr_rule": "linear", "devices": 8}, 0.4),
+        ({"lr_scaling": "none"}, 0.1),
+        ({"lr_scaling": "linear"}, 0.4),
+        ({"lr_scaling": "sqrt"}, 0.2),
+        ({"lr_scaling": "linear", "accumulate_grad_batches": 2}, 0.8),
+        ({"lr_scaling": "linear", "devices": 8}, 0.4),
     ],
 )
 def test_the_learning_rate_follows_from_the_images_of_a_step(changes: dict[str, Any], expected: float) -> None:
     train = tree().models["base_cnn"].train
-    assert isinstance(train, Lightning)
-    config = replace(train, lr=0.1, batch_size=128, lr_batch=32)
+    assert isinstance(train, LightningTrain)
+    config = replace(train, lr=0.1, batch_size=128, lr_base_batch_size=32)
     assert rate(replace(config, **changes)) == pytest.approx(expected)

@@ -2,23 +2,23 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stages.config import compose, typed
-from stages.engine import Local
-from stages.errors import UserError
-from stages.job import Job
-from stages.place import Place
-from stages.schema import Search, Tree
+from stages.config.composition import compose_tree
+from stages.config.load import validate
+from stages.config.schema import Search, Tree
+from stages.core.concurrency import LocalExecutor
+from stages.core.context import StageContext
+from stages.core.errors import UserError
+from stages.core.workspace import Workspace
 from stages.train import __main__ as stage
 from stages.train import training
 from stages.train.model import describe
 from stages.train.search import Candidate, winner
-from tests.conftest import tree
+from tests.conftest import replace, tree
 
 SPACE = ["models.base_cnn.search.strategy=grid", "+models.base_cnn.search.space.lr=[1e-3,1e-4,1e-2]"]
 SHORT = ["models.base_cnn.train.epochs=1", "models.base_cnn.train.freeze=all"]
@@ -47,9 +47,11 @@ def test_a_grid_is_every_point_and_a_draw_takes_none_twice() -> None:
 
 def test_the_first_of_the_best_wins() -> None:
     rows = [{"val_accuracy": a, "val_loss": b} for a, b in ((0.5, 0.3), (0.7, 0.4), (0.7, 0.1))]
-    assert winner(rows, "max.val_accuracy") == 1
-    assert winner(rows, "min.val_loss") == 2
-    assert winner([{"val_loss": math.nan}, *rows], "min.val_loss") == 3, "not a number is never the best"
+    assert winner(rows, search(monitor="val_accuracy", mode="max")) == 1
+    assert winner(rows, search(monitor="val_loss", mode="min")) == 2
+    assert winner([{"val_loss": math.nan}, *rows], search(monitor="val_loss", mode="min")) == 3, (
+        "not a number is never the best"
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,43 +61,43 @@ def test_the_first_of_the_best_wins() -> None:
         (["models.resnet50.search.space={}", "~models.resnet50.search.space.lr",
           "~models.resnet50.search.space.layer_size"], "space: empty"),
         (["models.resnet50.search.space.lr=0.1"], "search.space.lr: 0.1 is not a list"),
-        (["models.resnet50.search.space.lr=[0.1,-1]"], "lr: -1.0 is out of range"),
-        (["models.resnet50.search.space.lr=[fast]"], "search.space: lr: Value 'fast'"),
+        (["models.resnet50.search.space.lr=[0.1,-1]"], "search.space: lr: -1 is out of range; it must be above 0"),
+        (["models.resnet50.search.space.lr=[fast]"], "search.space: lr: 'fast' is not a number"),
         (["+models.resnet50.search.space.layer_sizes=[1]"], "layer_sizes: unknown key; did you mean layer_size?"),
         (["models.resnet50.search.space.lr=[0.001,1e-3]"], "lr: [0.001, 0.001] holds a value twice"),
         (["+models.resnet50.search.space.freeze=[all,some]"], "freeze: 'some' is not allowed"),
         (["+models.resnet50.search.space.devices=[1,2]"], "search.space.devices: all candidates"),
         (["+models.resnet50.search.space.strategy=[ddp,fsdp]"], "search.space.strategy: all candidates"),
         (["models.resnet50.publish.to=https://host/x"], "publish.to: 'https://host/x' cannot be written to"),
-        (["models.resnet50.train.freeze=some"], "train.freeze: 'some' is not allowed; say none, all, or a list"),
+        (["models.resnet50.train.freeze=some"], "train.freeze: 'some' is not allowed; set none, all, or a list"),
     ],
 )  # fmt: skip
 def test_a_search_that_cannot_be_made_is_refused_before_any_work(overrides: Sequence[str], says: str) -> None:
     with pytest.raises(UserError) as caught:
-        typed(compose(["profile=smoke", *overrides]))
+        validate(compose_tree(["profile=smoke", *overrides]))
     assert says in str(caught.value)
 
 
 @pytest.fixture
-def place(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Return a project that holds the prepared dataset."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     (tmp_path / "data" / "prepared").mkdir(parents=True)
     (tmp_path / "data" / "prepared" / "kaggle").symlink_to(prepared)
-    return Place(tmp_path, tmp_path)
+    return Workspace(tmp_path, tmp_path)
 
 
-def job(place: Place, *overrides: str) -> Job:
+def job(place: Workspace, *overrides: str) -> StageContext:
     config: Tree = tree(*SHORT, *overrides)
-    return Job("train", config, "base_cnn", place)
+    return StageContext("train", config, "base_cnn", place)
 
 
-def weights(place: Place) -> bytes:
+def weights(place: Workspace) -> bytes:
     return (place.root / "artifacts/models/base_cnn/weights.safetensors").read_bytes()
 
 
-def test_the_winners_weights_are_the_model_and_each_candidate_is_what_it_is_alone(place: Place) -> None:
+def test_the_winners_weights_are_the_model_and_each_candidate_is_what_it_is_alone(place: Workspace) -> None:
     stage.main.task(job(place, *SPACE))
     searched = weights(place)
     found = describe(place.root / "artifacts/models/base_cnn").trained["search"]
@@ -120,7 +122,7 @@ def test_the_winners_weights_are_the_model_and_each_candidate_is_what_it_is_alon
     assert all(run.info.status == "FINISHED" for run in runs)
 
 
-def test_a_killed_search_repeats_nothing_that_is_finished(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_search_repeats_nothing_that_is_finished(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.main.task(job(place, *SPACE))
     unbroken = weights(place)
     tried: list[float] = []
@@ -143,15 +145,15 @@ def test_a_killed_search_repeats_nothing_that_is_finished(place: Place, monkeypa
     assert not list((place.root / ".checkpoints").iterdir())
 
 
-def test_candidates_share_the_features_of_a_frozen_backbone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_candidates_share_the_features_of_a_frozen_backbone(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[str] = []
-    run = Local.run
+    map_chunks = LocalExecutor.map
 
-    def counted(own: Local, words: str, work: Any, pieces: Any) -> Iterator[Any]:
-        computed.extend([words] * bool(pieces))
-        return run(own, words, work, pieces)
+    def counted(own: LocalExecutor, description: str, work: Any, chunks: Any) -> Iterator[Any]:
+        computed.extend([description] * bool(chunks))
+        return map_chunks(own, description, work, chunks)
 
-    monkeypatch.setattr(Local, "run", counted)
+    monkeypatch.setattr(LocalExecutor, "map", counted)
     both = ["features of train", "features of val"]
     stage.main.task(job(place, *SPACE))
     assert computed == both

@@ -3,7 +3,7 @@ from threading import Thread
 
 import pytest
 
-from stages.ranks import Rank
+from stages.core.distributed import DistEnv
 from stages.train.training import undisturbed
 
 
@@ -35,6 +35,6 @@ def test_of_one_trainings_processes_the_first_takes_the_turn_for_all(
 ) -> None:
     passed: list[str] = []
     monkeypatch.setattr("stages.train.training.follow_first", passed.append)
-    monkeypatch.setattr("stages.train.training.rank", lambda: Rank(1, 2))
+    monkeypatch.setattr("stages.train.training.read_dist_env", lambda: DistEnv(1, 2))
     assert not others_wait(tmp_path / "key")
     assert passed == ["turn for key", "turn for key"]

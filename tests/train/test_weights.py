@@ -3,7 +3,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.train.weights import locate
 
 

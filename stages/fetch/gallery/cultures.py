@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.errors import UserError
+from stages.core.errors import UserError
 from stages.fetch.synthetic import Colour
 
 

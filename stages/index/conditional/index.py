@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stages.files import atomic_folder
+from stages.core.files import atomic_folder
+from stages.core.system import cpu_count
 from stages.index.conditional.generation import consistent
 from stages.index.conditional.pages import Matrix
 from stages.index.conditional.plan import costs, plan
@@ -19,7 +20,6 @@ from stages.index.conditional.scan import scan
 from stages.index.conditional.stored import Stored
 from stages.index.conditional.where import Where
 from stages.index.conditional.write import Watch, quietly, write
-from stages.machine import cores
 
 BATCH = 256  # queries in one pass over the rows
 
@@ -32,7 +32,7 @@ class ConditionalIndex:
         self.columns, self.blocks = self.stored.columns, self.stored.blocks
         self.dimension = self.stored.dimension
         self.labels: Mapping[str, list[str]] = self.stored.labels
-        self._threads = threads or cores()
+        self._threads = threads or cpu_count()
 
     @staticmethod
     def build(

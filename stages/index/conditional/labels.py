@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from stages.core.errors import suggest
 from stages.index.conditional.where import Among, UnknownColumn, UnknownLabel
-from stages.nearest import nearest
 
 FILE, OFFSETS = "labels.jsonl", "labels.offsets.npy"
 NEAREST = 3  # labels that an unknown one may have meant
@@ -52,7 +52,7 @@ class Labels(Mapping[str, list[str]]):
     def number(self, column: str) -> int:
         """Return a column's number, or raise UnknownColumn."""
         if column not in self._columns:
-            raise UnknownColumn(f"unknown column {column!r}{nearest(column, self._columns)}")
+            raise UnknownColumn(f"unknown column {column!r}{suggest(column, self._columns)}")
         return self._columns[column]
 
     def table(self, condition: Among) -> Keep:
@@ -64,7 +64,7 @@ class Labels(Mapping[str, list[str]]):
             place = bisect_left(known, label)
             if place == len(known) or known[place] != label:
                 near = known if len(known) <= 2 * COMPARED else known[max(0, place - COMPARED) : place + COMPARED]
-                raise UnknownLabel(f"{condition.column}: unknown label {label!r}{nearest(label, near, NEAREST)}")
+                raise UnknownLabel(f"{condition.column}: unknown label {label!r}{suggest(label, near, NEAREST)}")
             table[place] = True
         return table
 

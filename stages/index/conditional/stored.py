@@ -9,13 +9,13 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
-from stages.files import write_json
+from stages.core.files import write_json
+from stages.core.system import total_memory
 from stages.index.conditional.generation import DESCRIPTION
 from stages.index.conditional.labels import Labels
 from stages.index.conditional.pages import Budget, Filed, Matrix
 from stages.index.conditional.queries import Positions, Vectors
 from stages.index.conditional.rows import Rows
-from stages.machine import memory
 
 VECTORS, IDS, CODES, BLOCKS = "vectors.npy", "ids.npy", "codes.npy", "blocks.npy"
 LISTS = "faiss.index"  # of an approximate index
@@ -64,7 +64,7 @@ def allowed(memory_mb: int, size: int) -> int | None:
     """Return how many bytes of vectors and lists stay in memory at once, None for all; 0 MiB: what the machine has."""
     if memory_mb:
         return memory_mb << 20 if size > memory_mb << 20 else None
-    has = memory()
+    has = total_memory()
     return None if has is None or size <= SHARE * has else int(SHARE * has)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stages.files import sha256_file, write_json
+from stages.core.files import hash_file, write_json
 from stages.index.conditional import labels
 from stages.index.conditional.generation import DESCRIPTION
 from stages.index.conditional.labels import Codes
@@ -53,7 +53,7 @@ def write(
     np.save(folder / CODES, sorted_codes([codes for _, codes in encoded.values()], order))
     np.save(folder / BLOCKS, boundaries(keys, order))
     largest, digest = write_vectors(folder / VECTORS, vectors, order, watch)
-    hashes = {name: sha256_file(folder / name) for name in HASHED} | {VECTORS: digest}
+    hashes = {name: hash_file(folder / name) for name in HASHED} | {VECTORS: digest}
     own = {"count": len(order), "dimension": vectors.shape[1], "blocks": list(blocks), "columns": list(columns)}
     write_json(folder / DESCRIPTION, {**about, **own, "largest_norm": largest, "sha256": dict(sorted(hashes.items()))})
 
@@ -113,7 +113,7 @@ def write_vectors(file: Path, vectors: Matrix, order: Positions, watch: Watch) -
             rows = np.ascontiguousarray(vectors[ids], dtype="<f4")
             largest = max(largest, longest(rows, ids))
             scatter(out, rows, begin + places[ids] * row)
-    return math.nextafter(largest, math.inf), sha256_file(file)
+    return math.nextafter(largest, math.inf), hash_file(file)
 
 
 def longest(rows: npt.NDArray[np.float32], ids: Positions) -> float:

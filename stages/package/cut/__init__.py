@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def featuriser(source: Source) -> "nn.Module":
     """Return a network up to a layer as one PyTorch module, raw pixels to features, ready for export."""
     if source.framework == "keras":
-        from stages.train.keras import backend
+        from stages.backends.keras import backend
 
         backend.choose("torch")  # what it is exported by
         from stages.package.cut.keras import portable

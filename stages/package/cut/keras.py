@@ -6,12 +6,12 @@ from types import ModuleType
 import keras
 from keras import layers
 
-from stages.errors import UserError, choose
+from stages.backends.keras.model import restore
+from stages.backends.keras.portable import Portable
+from stages.backends.keras.weights import initialise
+from stages.core.errors import UserError, require_known
+from stages.core.registry import NETWORKS, load
 from stages.package.cut.source import POOL, Source
-from stages.registry import NETWORKS, load
-from stages.train.keras.model import restore
-from stages.train.keras.portable import Portable
-from stages.train.keras.weights import initialise
 
 
 def portable(source: Source) -> Portable:
@@ -46,7 +46,7 @@ def end(network: keras.Model, module: ModuleType, layer: str) -> keras.KerasTens
     """Return where a network is cut."""
     names = [part.name for part in network.layers]
     if layer != POOL:
-        return network.get_layer(choose("features.layer", layer, names)).output
+        return network.get_layer(require_known("features.layer", layer, names)).output
     head = getattr(module, "HEAD", None)
     if head is None:
         raise UserError(f"features.layer: {module.__name__} names no HEAD; say one of {', '.join(names)}")

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-from stages.errors import UserError, choose
+from stages.backends.lightning.frozen import head_of
+from stages.backends.lightning.model import Input, restore
+from stages.backends.lightning.weights import initialise
+from stages.core.errors import UserError, require_known
+from stages.core.registry import NETWORKS, load
 from stages.package.cut.source import POOL, Source
-from stages.registry import NETWORKS, load
-from stages.train.lightning.frozen import head_of
-from stages.train.lightning.model import Input, restore
-from stages.train.lightning.weights import initialise
 
 
 class Featuriser(nn.Module):
@@ -35,7 +35,7 @@ def featuriser(source: Source) -> Featuriser:
     module = load(NETWORKS[source.framework], source.name, source.plugins)
     network = filled(source, module).eval()
     layer = headless(network, module) if source.layer == POOL else source.layer
-    choose("features.layer", layer, [name for name, _ in network.named_modules() if name])
+    require_known("features.layer", layer, [name for name, _ in network.named_modules() if name])
     try:
         refuse_reused(network, layer)
         return Featuriser(network, layer, Input(source.mean, source.std)).eval()

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.errors import UserError
-from stages.index_schema import Features
-from stages.registry import NETWORKS, TRAINED, modules, selected
+from stages.config.schema import Features
+from stages.core.errors import UserError
+from stages.core.registry import NETWORKS, TRAINED, modules, selected
 from stages.train.model import Description, build, describe
 
 POOL = "pool"

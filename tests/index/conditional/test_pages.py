@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.core.arrays import ShardedArray
 from stages.index.conditional import ConditionalIndex, stored
 from stages.index.conditional.pages import AROUND, Bounded, Budget, Filed, maps, release
 from stages.index.conditional.stored import allowed
 from stages.index.matches import write_matches
-from stages.shards import Sharded
 from stages.train.features import Cache
 from tests.conftest import ROOT
 from tests.index.oracle import KINDS, drawn, table, wheres
@@ -123,7 +123,7 @@ def test_the_maps_under_shards_are_found(tmp_path: Path) -> None:
     assert [type(found) for found in maps(features)] == [mmap.mmap]
     for number in range(2):
         np.save(tmp_path / f"{number}.npy", np.full((3, 4), number))
-    images = Sharded([tmp_path / "0.npy", tmp_path / "1.npy"], [0, 0, 1], [0, 1, 2])
+    images = ShardedArray([tmp_path / "0.npy", tmp_path / "1.npy"], [0, 0, 1], [0, 1, 2])
     assert images[:][:, 0].tolist() == [0, 0, 1]
     assert len(list(maps(images))) == 2
     assert list(maps(np.ones(3))) == []
@@ -142,7 +142,7 @@ def test_the_maps_under_shards_are_found(tmp_path: Path) -> None:
 def test_what_fits_is_not_bounded(
     memory_mb: int, size: int, has: int | None, most: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "memory", lambda: has)
+    monkeypatch.setattr(stored, "total_memory", lambda: has)
     assert allowed(memory_mb, size) == most
 
 

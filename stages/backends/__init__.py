@@ -1,0 +1,1 @@
+"""Training backends: `base` is their interface, `lightning` and `keras` implement it."""

@@ -1,0 +1,1 @@
+"""What all stages share; it knows none of them."""

@@ -1,1 +1,0 @@
-"""What the doctor asks: the machine, frameworks, stores, programs."""
