@@ -59,7 +59,7 @@ class Finding:
     """A row of the report. It has a cost and a mend where something lacks; `needed` is what `make demo` requires."""
 
     thing: str
-    found: str
+    detail: str
     cost: str = ""
     mend: str = ""
     needed: bool = False
@@ -112,7 +112,7 @@ def print_table(findings: list[Finding]) -> None:
     table = Table("thing", Column("found", overflow="fold"), "state", "cost", "mend", header_style="bold")
     for row in findings:
         state = f"[{_STATE_COLORS[row.state]}]{row.state}"
-        table.add_row(row.thing, escape(row.found), state, row.cost, escape(row.mend))
+        table.add_row(row.thing, escape(row.detail), state, row.cost, escape(row.mend))
     console.print(table)
     missing = ", ".join(row.thing for row in findings if row.state == "missing")
     console.print(f"make demo cannot run: {missing}" if missing else "everything that make demo needs is here")
@@ -121,10 +121,10 @@ def print_table(findings: list[Finding]) -> None:
 def probe_python() -> list[Finding]:
     """Checks that the locked packages can be installed for this Python."""
     first, last = (".".join(map(str, version)) for version in PYTHONS)
-    found = f"{sys.version.split()[0]} ({first}–{last} are supported), {sys.executable}"
+    detail = f"{sys.version.split()[0]} ({first}–{last} are supported), {sys.executable}"
     supported = PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]
     mend = "remove .venv, then: make PYTHON=python3.12 demo"
-    return [_check(supported, "Python", found, "the locked packages cannot be installed", mend, needed=True)]
+    return [_check(supported, "Python", detail, "the locked packages cannot be installed", mend, needed=True)]
 
 
 def probe_git() -> list[Finding]:
@@ -148,10 +148,10 @@ def probe_cores() -> list[Finding]:
         quota, period = (CGROUP / "cpu.max").read_text().split()
         limit = min(cores, int(quota) / int(period))
     if limit < cores:
-        found, cost = f"{limit:g} of {os.cpu_count()} (a container's limit)", "more threads than cores take turns"
-        return [Finding("cores", found, cost, f"set trainer.threads={max(1, int(limit))}, or raise the limit")]
-    found = f"{cores} of {os.cpu_count()}"
-    return [_check(cores > 1, "cores", found, "make demo takes twice as long", "use 2 cores or more")]
+        detail, cost = f"{limit:g} of {os.cpu_count()} (a container's limit)", "more threads than cores take turns"
+        return [Finding("cores", detail, cost, f"set trainer.threads={max(1, int(limit))}, or raise the limit")]
+    detail = f"{cores} of {os.cpu_count()}"
+    return [_check(cores > 1, "cores", detail, "make demo takes twice as long", "use 2 cores or more")]
 
 
 def probe_memory() -> list[Finding]:
@@ -160,9 +160,9 @@ def probe_memory() -> list[Finding]:
     size = min(filter(None, (read_meminfo(MEMINFO), limit)), default=None)
     if size is None:
         return [Finding("memory", "unknown here")]
-    found = f"{size / 2**30:.1f} GB" + (" (a container's limit)" if size == limit else "")
+    detail = f"{size / 2**30:.1f} GB" + (" (a container's limit)" if size == limit else "")
     cost = "large batches, or two frameworks at once, are killed"
-    return [_check(size >= MIN_MEMORY * 2**30, "memory", found, cost, f"use {MIN_MEMORY} GB, or smaller batches")]
+    return [_check(size >= MIN_MEMORY * 2**30, "memory", detail, cost, f"use {MIN_MEMORY} GB, or smaller batches")]
 
 
 def probe_disks() -> list[Finding]:
@@ -171,10 +171,10 @@ def probe_disks() -> list[Finding]:
     for name, size in {"data/": MIN_DISK, "artifacts/": MIN_DISK, gettempdir(): MIN_TEMPORARY}.items():
         folder = nearest_existing(project_root() / name)
         free = shutil.disk_usage(folder).free / 2**30 if os.access(folder, os.W_OK) else 0
-        found = f"{free:.1f} GB free" if free else "not writable"
+        detail = f"{free:.1f} GB free" if free else "not writable"
         cost = f"less than {size} GB: published datasets do not fit, the demo may not"
         mend = f"make room in {folder}" if free else f"make {folder} writable"
-        rows.append(_check(free >= size, f"disk for {name}", found, cost, mend, needed=free < 1))
+        rows.append(_check(free >= size, f"disk for {name}", detail, cost, mend, needed=free < 1))
     return rows
 
 
@@ -198,8 +198,8 @@ def probe_framework(module: str) -> list[Finding]:
     version, gpus = json.loads(_answer(process))
     cost = "trainings use the processor: hours become days at the published sizes"
     mend = "use a machine with a GPU, and trainer.accelerator=auto"
-    found = f"{version}; {', '.join(gpus) or 'no GPU'}"
-    return [_check(gpus or module != "torch", module, found, cost, mend)]
+    detail = f"{version}; {', '.join(gpus) or 'no GPU'}"
+    return [_check(gpus or module != "torch", module, detail, cost, mend)]
 
 
 def probe_links() -> list[Finding]:
@@ -222,9 +222,9 @@ def probe_remotes() -> list[Finding]:
             address = url if urlsplit(url).scheme else str((project_root() / ".dvc" / url).resolve())
             process = _run(sys.executable, "-c", _REACH_REMOTE, address, timeout=20.0)
             reason = _answer(process).partition(":")[0]  # the rest may hold the address with its login
-            found = f"{redact_credentials(url)}: {reason if process.returncode else 'answers'}"
+            detail = f"{redact_credentials(url)}: {reason if process.returncode else 'answers'}"
             mend = "dvc push; if that fails, check the address, the network and the credentials"
-            rows.append(_check(not process.returncode, f"DVC {section[1:-1]}", found, "nothing to pull", mend))
+            rows.append(_check(not process.returncode, f"DVC {section[1:-1]}", detail, "nothing to pull", mend))
     mend = "dvc remote add -d NAME s3://BUCKET/PATH, then dvc push"
     return rows or [Finding("DVC remotes", "none", "data and models stay on this machine", mend)]
 
@@ -233,12 +233,12 @@ def probe_mlflow_store() -> list[Finding]:
     """Checks that MLflow's store answers and can be written."""
     uri, failed = store_uri(), False
     try:
-        found = _ask_database(Path(uri.removeprefix(SQLITE))) if uri.startswith(SQLITE) else _ask_server(uri)
+        detail = _ask_database(Path(uri.removeprefix(SQLITE))) if uri.startswith(SQLITE) else _ask_server(uri)
     except (sqlite3.Error, OSError, ValueError) as error:
-        found, failed = str(error), True
+        detail, failed = str(error), True
     mend = "start the server; make a database writable and stop what locks it, or move it away: a new one is created"
     cost = "trainings run, but are not recorded"
-    return [_check(not failed, "MLflow store", f"{describe_store()}: {found}", cost, mend)]
+    return [_check(not failed, "MLflow store", f"{describe_store()}: {detail}", cost, mend)]
 
 
 def probe_torchserve() -> list[Finding]:
@@ -246,9 +246,9 @@ def probe_torchserve() -> list[Finding]:
     installed, java = find_spec("ts") is not None, _run("java", "-version").stderr.partition("\n")[0]
     version = re.search(r'"(\d+)', java)
     recent = version is not None and int(version[1]) >= MIN_JAVA
-    found, cost = "installed" if installed else "not installed", "a .mar is packaged, but cannot be tried here"
+    detail, cost = "installed" if installed else "not installed", "a .mar is packaged, but cannot be tried here"
     mend = f"install a Java runtime of {MIN_JAVA} or later (apt-get install default-jre-headless)"
-    torchserve = _check(installed, "TorchServe", found, cost, "uv pip install torchserve")
+    torchserve = _check(installed, "TorchServe", detail, cost, "uv pip install torchserve")
     return [torchserve, _check(recent, "Java", java, cost, mend)]
 
 
@@ -259,8 +259,8 @@ def probe_ports() -> list[Finding]:
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:
                 taken.append(f"{port} ({program})")
-    found = f"taken: {', '.join(taken)}" if taken else f"{', '.join(map(str, PORTS))} free"
-    return [_check(not taken, "ports", found, "these do not start", "stop what listens there, or set --port")]
+    detail = f"taken: {', '.join(taken)}" if taken else f"{', '.join(map(str, PORTS))} free"
+    return [_check(not taken, "ports", detail, "these do not start", "stop what listens there, or set --port")]
 
 
 def probe_network() -> list[Finding]:
@@ -272,8 +272,8 @@ def probe_network() -> list[Finding]:
     return [Finding("network", "none", cost, "give archives and weights as files, or set HTTPS_PROXY")]
 
 
-def _check(ok: object, thing: str, found: str, cost: str, mend: str, needed: bool = False) -> Finding:
-    return Finding(thing, found, needed=needed) if ok else Finding(thing, found, cost, mend, needed)
+def _check(ok: object, thing: str, detail: str, cost: str, mend: str, needed: bool = False) -> Finding:
+    return Finding(thing, detail, needed=needed) if ok else Finding(thing, detail, cost, mend, needed)
 
 
 def _try_link(cache: Path, folder: Path) -> str:

@@ -59,7 +59,7 @@ def test_a_containers_limit_on_cores(
     if text is not None:
         (tmp_path / "cpu.max").write_text(text)
     (row,) = doctor.probe_cores()
-    assert row.found.startswith(f"{cores or 8:g} of ")
+    assert row.detail.startswith(f"{cores or 8:g} of ")
     assert row.state == ("lacks" if cores else "ok")
     assert row.mend.startswith("set trainer.threads=1") == bool(cores)
 
@@ -68,13 +68,13 @@ def test_a_containers_limit_on_memory(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(doctor, "CGROUP", tmp_path)
     (tmp_path / "memory.max").write_text(str(2**31))
     (row,) = doctor.probe_memory()
-    assert (row.found, row.state) == ("2.0 GB (a container's limit)", "lacks")
+    assert (row.detail, row.state) == ("2.0 GB (a container's limit)", "lacks")
 
 
 def test_memory_without_a_word_from_linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "CGROUP", tmp_path)
     monkeypatch.setattr(doctor, "MEMINFO", tmp_path / "none")
-    assert doctor.probe_memory()[0].found == "unknown here"
+    assert doctor.probe_memory()[0].detail == "unknown here"
 
 
 def test_a_small_disk_lacks_and_a_full_one_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_a_small_disk_lacks_and_a_full_one_is_missing(monkeypatch: pytest.Monkey
 
 def test_a_folder_that_cannot_be_written_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.os, "access", lambda *_: False)
-    assert {(row.found, row.state) for row in doctor.probe_disks()} == {("not writable", "missing")}
+    assert {(row.detail, row.state) for row in doctor.probe_disks()} == {("not writable", "missing")}
 
 
 def test_bytecode_that_is_not_kept_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +99,8 @@ def test_a_port_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setattr(doctor, "PORTS", {port: "bentoml serve"})
-        assert doctor.probe_ports()[0].found == f"taken: {port} (bentoml serve)"
-    assert doctor.probe_ports()[0].found == f"{port} free"
+        assert doctor.probe_ports()[0].detail == f"taken: {port} (bentoml serve)"
+    assert doctor.probe_ports()[0].detail == f"{port} free"
 
 
 def test_no_network_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_an_old_java_lacks(said: str, state: str, monkeypatch: pytest.MonkeyPatc
     done = subprocess.CompletedProcess("java", 0, "", f"{said}\nOpenJDK Runtime Environment\n")
     monkeypatch.setattr(doctor, "_run", lambda *_: done)
     _, java = doctor.probe_torchserve()
-    assert (java.found, java.state) == (said, state)
+    assert (java.detail, java.state) == (said, state)
 
 
 def test_programs_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_a_project_without_a_repository_is_missing_one(home: Path) -> None:
     shutil.rmtree(home / ".git")
     git, repository = doctor.probe_git()
     assert (git.state, repository.state) == ("ok", "missing")
-    assert "not a git repository" in repository.found
+    assert "not a git repository" in repository.detail
     (home / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
     assert [row.state for row in doctor.probe_git()] == ["ok", "ok"]
 
@@ -158,14 +158,14 @@ def test_make_names_the_pythons_it_can_use() -> None:
 
 def test_links_are_really_tried(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, artifacts = doctor.probe_links()
-    assert (data.found, data.state, artifacts.thing) == ("hardlinks", "ok", "links, DVC's cache → artifacts/")
+    assert (data.detail, data.state, artifacts.thing) == ("hardlinks", "ok", "links, DVC's cache → artifacts/")
     assert {one.name for one in home.iterdir()} == {".dvc", ".git"}, "nothing stays"
 
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(doctor.os, "link", refuse)
-    assert doctor.probe_links()[0].found == "no hardlinks: Invalid cross-device link"
+    assert doctor.probe_links()[0].detail == "no hardlinks: Invalid cross-device link"
 
 
 def test_the_cache_is_where_dvc_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_the_cache_is_where_dvc_is_told(home: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_remotes_are_reached_or_not_and_show_no_login(home: Path) -> None:
-    assert doctor.probe_remotes()[0].found == "none"
+    assert doctor.probe_remotes()[0].detail == "none"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     (home / "there").mkdir()
@@ -196,19 +196,19 @@ def test_remotes_are_reached_or_not_and_show_no_login(home: Path) -> None:
 
 def test_mlflows_database(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert "created by the first run" in doctor.probe_mlflow_store()[0].found
+    assert "created by the first run" in doctor.probe_mlflow_store()[0].detail
     store = sqlite3.connect(home / "mlflow.db", isolation_level=None)
     store.execute("CREATE TABLE runs (id)")
     store.execute("INSERT INTO runs VALUES (1)")
     (row,) = doctor.probe_mlflow_store()
-    assert (row.found.endswith("mlflow.db: 1 runs"), row.state) == (True, "ok")
+    assert (row.detail.endswith("mlflow.db: 1 runs"), row.state) == (True, "ok")
     assert store.execute("SELECT count(*) FROM runs").fetchone() == (1,), "nothing was deleted"
     store.execute("BEGIN IMMEDIATE")
     (row,) = doctor.probe_mlflow_store()
-    assert ("locked" in row.found, row.state) == (True, "lacks")
+    assert ("locked" in row.detail, row.state) == (True, "lacks")
     store.close()
     (home / "mlflow.db").write_bytes(b"no database" * 100)
-    assert "not a database" in doctor.probe_mlflow_store()[0].found
+    assert "not a database" in doctor.probe_mlflow_store()[0].detail
 
 
 def test_a_tracking_server_that_is_down_shows_no_login(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,30 +218,30 @@ def test_a_tracking_server_that_is_down_shows_no_login(monkeypatch: pytest.Monke
         assert doctor.probe_mlflow_store()[0].state == "ok"
     (row,) = doctor.probe_mlflow_store()
     assert row.state == "lacks"
-    assert "refused" in row.found
+    assert "refused" in row.detail
     assert "canary" not in str(row)
 
 
 def test_a_store_that_is_no_server_and_no_file_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:canary@nowhere/runs")
     (row,) = doctor.probe_mlflow_store()
-    assert (row.found, row.state) == ("MLFLOW_TRACKING_URI=postgresql://nowhere/runs: not checked", "ok")
+    assert (row.detail, row.state) == ("MLFLOW_TRACKING_URI=postgresql://nowhere/runs: not checked", "ok")
 
 
 def test_a_framework_that_fails_or_hangs_or_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(doctor.FRAMEWORKS, "numpy", "[]")
     (row,) = doctor.probe_framework("numpy")
-    assert row.found.endswith("; no GPU")
+    assert row.detail.endswith("; no GPU")
     monkeypatch.setitem(doctor.FRAMEWORKS, "numpy", "1 / 0")
     (row,) = doctor.probe_framework("numpy")
-    assert (row.found, row.state) == ("ZeroDivisionError: division by zero", "missing")
+    assert (row.detail, row.state) == ("ZeroDivisionError: division by zero", "missing")
     monkeypatch.setitem(doctor.FRAMEWORKS, "no_such_thing", "[]")
     (row,) = doctor.probe_framework("no_such_thing")
-    assert (row.found, row.state) == ("ModuleNotFoundError: No module named 'no_such_thing'", "missing")
+    assert (row.detail, row.state) == ("ModuleNotFoundError: No module named 'no_such_thing'", "missing")
     monkeypatch.setitem(doctor.FRAMEWORKS, "numpy", "__import__('time').sleep(60)")
     monkeypatch.setattr(doctor, "FRAMEWORK_TIMEOUT", 0.2)
     (row,) = doctor.probe_framework("numpy")
-    assert (row.found, row.state) == ("no answer within 0 s", "lacks")
+    assert (row.detail, row.state) == ("no answer within 0 s", "lacks")
 
 
 def test_torch_lacks_a_gpu_and_jax_may_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,12 +250,12 @@ def test_torch_lacks_a_gpu_and_jax_may_be_left_out(tmp_path: Path, monkeypatch: 
     (tmp_path / "jax.py").write_text("raise ImportError('libcudart.so')")
     monkeypatch.setattr(doctor, "FRAMEWORKS", {"torch": "[]", "jax": "[]"})
     torch, jax = doctor.probe_framework("torch")[0], doctor.probe_framework("jax")[0]
-    assert (torch.found, torch.state, jax.found, jax.state) == (
+    assert (torch.detail, torch.state, jax.detail, jax.state) == (
         "9; no GPU", "lacks", "ImportError: libcudart.so", "lacks",
     )  # fmt: skip
     monkeypatch.setattr(doctor, "FRAMEWORKS", {"torch": "['NVIDIA H100']"})
     (row,) = doctor.probe_framework("torch")
-    assert (row.found, row.state) == ("9; NVIDIA H100", "ok")
+    assert (row.detail, row.state) == ("9; NVIDIA H100", "ok")
 
 
 def test_a_probe_that_fails_does_not_end_the_others() -> None:
@@ -280,7 +280,7 @@ def test_what_make_demo_needs_decides_the_exit_status(
     assert main() == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row["thing"] for row in rows} >= {"Python", "git", "git repository", "ports", "memory"}
-    assert all(set(row) == {"thing", "found", "state", "cost", "mend", "needed"} for row in rows)
+    assert all(set(row) == {"thing", "detail", "state", "cost", "mend", "needed"} for row in rows)
     shutil.rmtree(home / ".git")
     assert main() == 1
     words.remove("--json")

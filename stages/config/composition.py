@@ -122,7 +122,7 @@ def choose_entries(conf: Conf, overrides: Sequence[str], select: str | None) -> 
 def list_selected(conf: Conf, overrides: Sequence[str], select: str) -> list[str]:
     """Lists the names that a command line selects, several for a sweep: ["vgg19"] for model=vgg19."""
     values = [word.partition("=")[2] for word in overrides if word.partition("=")[0] == select]
-    appended = [name for kind, name in _appended_selections(conf, overrides) if kind == select]
+    appended = [name for kind, name in _read_appended(conf, overrides) if kind == select]
     names = [unquote(name) for value in values[-1:] for name in value.split(",")] or appended
     return [name for name in names if name not in ("null", "")]
 
@@ -195,7 +195,7 @@ def compose_tree(overrides: Sequence[str] = (), conf: Conf | None = None) -> dic
     choose_entries(conf, overrides, None)
     tree: dict[str, Any] = {}
     for chunk in _split_entries(conf):
-        words = [word for word in overrides if _concerns(word, chunk)]
+        words = [word for word in overrides if _is_concerned(word, chunk)]
         part = to_plain(compose(words, chunk, conf))
         for group in conf.files:
             part[group] = {**tree.get(group, {}), **part[group]}
@@ -239,21 +239,21 @@ def _find_overridden(conf: Conf, overrides: Sequence[str]) -> dict[str, set[str]
     return entries
 
 
-def _concerns(override: str, chunk: Names) -> bool:
+def _is_concerned(override: str, chunk: Names) -> bool:
     match = _GROUP_KEY.match(override.partition("=")[0])
     return match is None or match[2] in chunk[match[1]]
 
 
-def _appended_selections(conf: Conf, overrides: Sequence[str]) -> list[tuple[str, str]]:
+def _read_appended(conf: Conf, overrides: Sequence[str]) -> list[tuple[str, str]]:
     """Finds what appended groups select: `+sweep=resnet50` brings the line `model: resnet50`."""
-    found = []
+    selections = []
     for override in overrides:
         group, _, name = override.removeprefix("+").partition("=")
         file = conf.find_file(group, name) if override.startswith("+") else None
         if file:
             content = read_yaml(file) or {}
-            found += [(kind, str(content[kind])) for kind in GROUPS if content.get(kind)]
-    return found
+            selections += [(kind, str(content[kind])) for kind in GROUPS if content.get(kind)]
+    return selections
 
 
 def _find_references(conf: Conf, group: str, name: str, overrides: Sequence[str]) -> set[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from stages.config.schema import Dataset, Features, Index, Model, Train, Tree
 from stages.config.search_space import apply_overrides, expand_search_space
 from stages.core.errors import UserError, require_known
-from stages.core.registry import LAYOUT, NETWORKS, TRAINED, check_options, modules
+from stages.core.registry import LAYOUT, NETWORKS, TRAINED, check_options, list_modules
 
 EVERYTHING = "bestiary"  # the service of all models and indexes
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s/@:#?\[\]]+)(:\d{1,5})?")
@@ -130,7 +130,7 @@ def _check_features(path: str, features: Features, plugins: list[str], models: C
         if features.code != weights:
             raise UserError(f"{path}.code: {features.code!r}; with weights: trained set {path}.code={weights}")
         return
-    networks = {name for kind in NETWORKS.values() for name in modules(kind, plugins)}
+    networks = {name for kind in NETWORKS.values() for name in list_modules(kind, plugins)}
     if features.network in models and features.network not in networks:
         raise UserError(
             f"{path}.network: {features.network} is one of models, not a network; set {path}.weights=trained"

@@ -12,7 +12,7 @@ from stages.core.archive import Entry
 from stages.core.concurrency import Executor
 from stages.core.download import is_remote
 from stages.core.errors import UserError
-from stages.core.registry import LAYOUT, load, selected
+from stages.core.registry import LAYOUT, load_module, split_options
 
 SYNTHETIC = "synthetic"
 Choose = Callable[[Sequence[Any]], list[Any]]
@@ -106,5 +106,5 @@ class Layout:
 
 def layout(given: dict[str, Any], plugins: list[str]) -> Layout:
     """Open the layout that a dataset's `fetch.layout` names."""
-    name, keys = selected(given)
-    return Layout(name, load(LAYOUT, name, plugins), keys)
+    name, keys = split_options(given)
+    return Layout(name, load_module(LAYOUT, name, plugins), keys)

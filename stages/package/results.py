@@ -8,7 +8,7 @@ from typing import Any
 
 from stages.core.files import read_json, write_json
 from stages.core.onnx_model import FILES, list_precisions
-from stages.core.registry import NETWORKS, module_of, selected, source
+from stages.core.registry import NETWORKS, find_module, find_source, split_options
 from stages.train.history import HISTORY
 from stages.train.model import WEIGHTS, Description
 
@@ -105,12 +105,12 @@ def write_state(weights: Path, target: Path) -> None:
 
 def script(model: Description) -> str:
     """Return the source of prep_model.py."""
-    _, options = selected(model.network)
+    _, options = split_options(model.network)
     values: dict[str, Any] = {"labels": model.labels, "classes": len(model.labels), "size": model.size}
     if model.framework == "keras":
         return PREP_KERAS.format(**values)
-    module = module_of(NETWORKS[model.framework], str(model.network["name"]), model.plugins, "network")
-    future, network = body(source(module))
+    module = find_module(NETWORKS[model.framework], str(model.network["name"]), model.plugins, "network")
+    future, network = body(find_source(module))
     return PREP_TORCH.format(future=future, network=network, options=options, **values, **model.config["normalize"])
 
 
@@ -130,7 +130,7 @@ def row(model: Description, metrics: dict[str, Any], labels: dict[str, Any], fil
     kept = {name.removeprefix("best_"): value for name, value in model.trained.items() if name.startswith("best_")}
     values = {"kept_epoch": kept.pop("epoch"), **{name: model.config[name] for name in ("batch_size", "epochs", "lr")}}
     tested = {f"test_{name}": value for name, value in metrics.items() if isinstance(value, int | float)}
-    _, options = selected(model.network)
+    _, options = split_options(model.network)
     return {**kept, **tested, **values, **options, **labels, "model_file": file}
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from stages.core import image
 from stages.core.archive import zip_folder
 from stages.core.files import write_json
-from stages.core.registry import NETWORKS, module_of, selected, source
+from stages.core.registry import NETWORKS, find_module, find_source, split_options
 from stages.package import torchserve_setup
 from stages.train.model import Description
 
@@ -37,8 +37,8 @@ def archive(network: nn.Module, model: Description, version: str, folder: Path) 
     parts = folder / "parts"
     parts.mkdir()
     (parts / "model.py").write_text(model_file(model), encoding="utf-8")
-    module = module_of(NETWORKS[model.framework], str(model.network["name"]), model.plugins, "network")
-    shutil.copyfile(source(module), parts / "network.py")
+    module = find_module(NETWORKS[model.framework], str(model.network["name"]), model.plugins, "network")
+    shutil.copyfile(find_source(module), parts / "network.py")
     torch.save(network.state_dict(), parts / "weights.pth")
     write_json(parts / "index_to_name.json", {str(number): label for number, label in enumerate(model.labels)})
     write_json(parts / "input.json", {"size": model.size, "resize": model.resize, **model.config["normalize"]})
@@ -66,7 +66,7 @@ def archive(network: nn.Module, model: Description, version: str, folder: Path) 
 
 def model_file(model: Description) -> str:
     """Return the source of a module with the one class that TorchServe expects, whatever the network's file defines."""
-    _, options = selected(model.network)
+    _, options = split_options(model.network)
     return MODEL_FILE.format(classes=len(model.labels), size=model.size, options=options)
 
 

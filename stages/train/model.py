@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from stages.core.errors import UserError
 from stages.core.files import read_json, write_json
-from stages.core.registry import NETWORKS, load, selected
+from stages.core.registry import NETWORKS, load_module, split_options
 
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "model.json"
@@ -46,9 +46,9 @@ class Description:
 
 def build(framework: str, network: dict[str, Any], classes: int, size: int, plugins: list[str]) -> Any:
     """Build a network by its name and keys in YAML."""
-    name, options = selected(network)
+    name, options = split_options(network)
     kind = NETWORKS[framework]
-    entry = getattr(load(kind, name, plugins), kind.entry)
+    entry = getattr(load_module(kind, name, plugins), kind.entry)
     try:
         return entry(classes, size, **options)
     except ValueError as error:

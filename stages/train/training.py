@@ -15,7 +15,7 @@ from stages.core.context import StageContext
 from stages.core.distributed import read_dist_env
 from stages.core.errors import UserError
 from stages.core.files import exclusive_lock, hash_file, hash_json, read_json, require_writable, write_json
-from stages.core.registry import NETWORKS, module_of, source
+from stages.core.registry import NETWORKS, find_module, find_source
 from stages.core.tracking import TrackedRun, flatten, track_training
 from stages.core.workspace import project_root
 from stages.preprocess.store import Store
@@ -44,9 +44,9 @@ class Training:
     def key(self) -> str:
         """Names all that the weights follow from: values, data, the network's code."""
         name, plugins = str(self.config.network["name"]), self.job.tree.plugins
-        network = module_of(NETWORKS[self.config.framework], name, plugins, "network")
+        network = find_module(NETWORKS[self.config.framework], name, plugins, "network")
         weights = locate(self.config.weights)
-        files = [hash_file(file) for file in (source(network), weights) if file]
+        files = [hash_file(file) for file in (find_source(network), weights) if file]
         return hash_json([self.job.name, self.config.model_dump(), self.store.fingerprint, *files])
 
     @contextmanager

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks.table import HEAD, Row, markdown, read, renewed, row
 from benchmarks.timing import Ratio
-from stages.core.registry import defined
+from stages.core.registry import read_functions
 
 
 def line(group: str, claim: str) -> Row:
@@ -48,7 +48,7 @@ def test_the_page_tells_no_date() -> None:
 def test_every_group_names_a_function_that_is_there(name: str) -> None:
     """Read, not imported: they bring every framework."""
     module, _, function = command.GROUPS[name].partition(":")
-    assert defined(module, [function])
+    assert read_functions(module, [function])
 
 
 def test_named_groups_are_measured_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stages.core.errors import UserError
-from stages.core.registry import LAYOUT, NETWORKS, Option, check_options, load, modules, options
+from stages.core.registry import LAYOUT, NETWORKS, Option, check_options, list_modules, load_module, read_options
 from tests.conftest import ROOT, python
 
 TINY = """
@@ -24,19 +24,19 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_files_are_names() -> None:
-    assert set(modules(NETWORK, [])) >= {"base_cnn", "vgg19"}
-    assert set(modules(LAYOUT, [])) >= {"kaggle"}
+    assert set(list_modules(NETWORK, [])) >= {"base_cnn", "vgg19"}
+    assert set(list_modules(LAYOUT, [])) >= {"kaggle"}
 
 
 def test_every_network_declares_its_options() -> None:
-    for module in modules(NETWORK, []).values():
-        assert all(option.type for option in options(NETWORK, module).values())
+    for module in list_modules(NETWORK, []).values():
+        assert all(option.type for option in read_options(NETWORK, module).values())
 
 
 def test_a_plugin_is_an_entry(plugin: str) -> None:
-    assert options(NETWORK, plugin) == {"width": Option("int", True), "bias": Option("bool", False)}
-    assert load(NETWORK, "tiny_plugin", [plugin]).build(2, 4, width=3)
-    assert plugin not in modules(LAYOUT, [plugin])
+    assert read_options(NETWORK, plugin) == {"width": Option("int", True), "bias": Option("bool", False)}
+    assert load_module(NETWORK, "tiny_plugin", [plugin]).build(2, 4, width=3)
+    assert plugin not in list_modules(LAYOUT, [plugin])
 
 
 @pytest.mark.parametrize(

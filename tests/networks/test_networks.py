@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stages.core.errors import UserError
-from stages.core.registry import NETWORKS, modules, source
+from stages.core.registry import NETWORKS, find_source, list_modules
 from stages.train.model import build
 
 
@@ -39,8 +39,8 @@ def test_pictures_that_are_too_small_are_refused() -> None:
         build("lightning", {"name": "base_cnn"}, 2, 32, [])
 
 
-@pytest.mark.parametrize("module", [module for kind in NETWORKS.values() for module in modules(kind, []).values()])
+@pytest.mark.parametrize("module", [module for kind in NETWORKS.values() for module in list_modules(kind, []).values()])
 def test_a_network_file_imports_nothing_of_the_project(module: str) -> None:
-    tree = ast.parse(source(module).read_text())
+    tree = ast.parse(find_source(module).read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not any(name and name.startswith(("stages", "bento")) for name in imported)

@@ -19,7 +19,7 @@ from stages.config.schema import KerasTrain
 from stages.core.console import console, create_progress
 from stages.core.errors import UserError, first_line
 from stages.core.files import atomic_file
-from stages.core.registry import NETWORKS, load
+from stages.core.registry import NETWORKS, load_module
 from stages.preprocess.store import Store
 from stages.train.freeze import frozen
 from stages.train.history import Report, Row, Trained, best, exhausted, tell
@@ -45,7 +45,7 @@ def prepare(config: KerasTrain, store: Store, plugins: list[str]) -> keras.Model
     with several, device(config):
         network = build(config.framework, config.network, len(store.labels), store.size, plugins)
         keras.config.set_dtype_policy("float32")
-        module = load(NETWORKS[config.framework], str(config.network["name"]), plugins)
+        module = load_module(NETWORKS[config.framework], str(config.network["name"]), plugins)
         initialise(network, config.weights, module)
         freeze(network, config.freeze, getattr(module, "HEAD", None))
         batches = Order(len(store.split("train")), config.batch_size, config.seed)

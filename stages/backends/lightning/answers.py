@@ -8,7 +8,7 @@ from stages.backends.base import SplitPredictor, by_part
 from stages.backends.lightning.features import Backbone, Seen, backbone
 from stages.backends.lightning.frozen import freeze, head_of
 from stages.backends.lightning.model import Input, native, restore
-from stages.core.registry import NETWORKS, load
+from stages.core.registry import NETWORKS, load_module
 from stages.preprocess.store import Split
 from stages.train.model import Description, Probabilities
 
@@ -32,7 +32,7 @@ def frozen_part(folder: Path, description: Description) -> Backbone | None:
     """Return a trained network up to its head where the head alone was trained, else None."""
     config = description.config
     network = restore(folder, description)
-    module = load(NETWORKS[description.framework], str(description.network["name"]), description.plugins)
+    module = load_module(NETWORKS[description.framework], str(description.network["name"]), description.plugins)
     freeze(network, config["freeze"], head_of(module))
     entry = Input(config["normalize"]["mean"], config["normalize"]["std"])
     return backbone(network, module, entry, description.size)

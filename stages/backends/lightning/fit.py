@@ -37,7 +37,7 @@ from stages.config.schema import LightningTrain
 from stages.core.console import console
 from stages.core.distributed import read_dist_env
 from stages.core.errors import first_line
-from stages.core.registry import NETWORKS, load
+from stages.core.registry import NETWORKS, load_module
 from stages.preprocess.store import Store
 from stages.train.group import first, require_shared
 from stages.train.history import Report, Row, Trained, best, exhausted, tell
@@ -96,7 +96,7 @@ def prepare(config: LightningTrain, store: Store, plugins: list[str]) -> Prepare
     set_threads(config)
     pl.seed_everything(config.seed, verbose=False)
     network: nn.Module = build(config.framework, config.network, len(store.labels), store.size, plugins)
-    module = load(NETWORKS[config.framework], str(config.network["name"]), plugins)
+    module = load_module(NETWORKS[config.framework], str(config.network["name"]), plugins)
     initialise(network, config.weights, module)
     prepared = Prepared(network, module)
     freeze(network, config.freeze, prepared.head)

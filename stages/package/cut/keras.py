@@ -10,7 +10,7 @@ from stages.backends.keras.model import restore
 from stages.backends.keras.portable import Portable
 from stages.backends.keras.weights import initialise
 from stages.core.errors import UserError, require_known
-from stages.core.registry import NETWORKS, load
+from stages.core.registry import NETWORKS, load_module
 from stages.package.cut.source import POOL, Source
 
 
@@ -22,7 +22,7 @@ def portable(source: Source) -> Portable:
 
 def featuriser(source: Source) -> keras.Model:
     """Return raw pixels (uint8, N x H x W x 3) → a layer's output (for `pool`, what the head is given; N x D)."""
-    module = load(NETWORKS[source.framework], source.name, source.plugins)
+    module = load_module(NETWORKS[source.framework], source.name, source.plugins)
     network = filled(source, module)
     body = keras.Model(network.inputs, end(network, module, source.layer))
     pixels = keras.Input(network.input_shape[1:], dtype="uint8", name="pixels")

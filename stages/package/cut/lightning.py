@@ -11,7 +11,7 @@ from stages.backends.lightning.frozen import head_of
 from stages.backends.lightning.model import Input, restore
 from stages.backends.lightning.weights import initialise
 from stages.core.errors import UserError, require_known
-from stages.core.registry import NETWORKS, load
+from stages.core.registry import NETWORKS, load_module
 from stages.package.cut.source import POOL, Source
 
 
@@ -32,7 +32,7 @@ class Featuriser(nn.Module):
 
 def featuriser(source: Source) -> Featuriser:
     """Return a network up to a layer: its output, or for `pool` what the network's head is given."""
-    module = load(NETWORKS[source.framework], source.name, source.plugins)
+    module = load_module(NETWORKS[source.framework], source.name, source.plugins)
     network = filled(source, module).eval()
     layer = headless(network, module) if source.layer == POOL else source.layer
     require_known("features.layer", layer, [name for name, _ in network.named_modules() if name])

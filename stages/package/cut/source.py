@@ -6,7 +6,7 @@ from typing import Any
 
 from stages.config.schema import Features
 from stages.core.errors import UserError
-from stages.core.registry import NETWORKS, TRAINED, modules, selected
+from stages.core.registry import NETWORKS, TRAINED, list_modules, split_options
 from stages.train.model import Description, build, describe
 
 POOL = "pool"
@@ -32,7 +32,7 @@ class Source:
     @property
     def name(self) -> str:
         """The network's name in YAML."""
-        return selected(self.network)[0]
+        return split_options(self.network)[0]
 
     def build(self) -> Any:
         """Build the network; its weights are not in it yet."""
@@ -41,7 +41,7 @@ class Source:
 
 def of_network(config: Features, size: int, plugins: list[str]) -> Source:
     """Return the source that a network's file and the weights named for it make."""
-    framework = next(name for name, kind in NETWORKS.items() if config.network in modules(kind, plugins))
+    framework = next(name for name, kind in NETWORKS.items() if config.network in list_modules(kind, plugins))
     mean, std = config.normalize.mean, config.normalize.std
     network = {"name": config.network}
     return Source(framework, network, config.weights, config.layer, mean, std, size, config.seed, plugins)

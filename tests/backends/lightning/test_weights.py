@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from stages.backends.lightning.weights import initialise, take
 from stages.core.errors import UserError
-from stages.core.registry import NETWORKS, load
+from stages.core.registry import NETWORKS, load_module
 from stages.networks import base_cnn, vgg19
 from stages.train.model import build
 
@@ -58,7 +58,9 @@ def test_imagenet_without_network_says_which_file_to_place_where(monkeypatch: py
 def test_a_network_without_imagenet_weights_says_so() -> None:
     with pytest.raises(UserError, match="network base_cnn: there are no ImageNet weights"):
         initialise(
-            build("lightning", {"name": "base_cnn"}, 2, 48, []), "imagenet", load(NETWORKS["lightning"], "base_cnn", [])
+            build("lightning", {"name": "base_cnn"}, 2, 48, []),
+            "imagenet",
+            load_module(NETWORKS["lightning"], "base_cnn", []),
         )
 
 
