@@ -25,7 +25,7 @@ from stages.core.errors import UserError, require_known
 from stages.core.workspace import CONF
 
 PRIMARY = "selected"  # the name under which Hydra finds a filtered conf/config.yaml
-CHUNK = 8  # models composed at once: merging into a growing tree takes quadratic time
+CHUNK = 6  # models composed at once: merging into a growing tree takes quadratic time
 
 _GROUP_KEY = re.compile(r"[~+]*(?:[\w/]+@)?(datasets|models|indexes)\.([^.@=\[]+)")
 _ADDED = re.compile(r"\+(datasets|models|indexes)@\1\.([^.=]+)=(.+)")
@@ -69,19 +69,12 @@ class Conf:
         return {group: list(files) for group, files in self.files.items()}
 
     def filter(self, chosen: Names) -> dict[str, Any]:
-        """Copies config.yaml's content with the chosen datasets, models and indexes only.
-
-        With none of them, as for --help, the profile is left out too: it would set values of models that are not there.
-        """
+        """Copies config.yaml's content with the chosen datasets, models and indexes only."""
         kept = []
         for entry in self.primary["defaults"]:
             key = next(iter(entry)) if isinstance(entry, dict) else entry
             group, at, package = key.partition("@")
-            if group in chosen and at:
-                keep = package.removeprefix(f"{group}.") in chosen[group]
-            else:
-                keep = key != "profile" or any(chosen.values())
-            if keep:
+            if not at or group not in chosen or package.removeprefix(f"{group}.") in chosen[group]:
                 kept.append(entry)
         return {**self.primary, "defaults": kept}
 

@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stages.config.command import StageCommand
@@ -33,6 +33,7 @@ from stages.config.composition import (
 from stages.config.load import GROUPS, validate
 from stages.config.messages import format_hydra_error, format_omegaconf_error
 from stages.config.validation import Names
+from stages.core.console import console
 from stages.core.context import StageContext, StageResult
 from stages.core.distributed import read_dist_env
 from stages.core.errors import UserError, require_known, translate_disk_errors
@@ -43,8 +44,8 @@ from stages.sweeps.job import RESULT, SweepJob
 from stages.sweeps.sweep import open_sweep
 
 _MULTIRUN = {"-m", "--multirun"}
-_HELP = {"-h", "--help", "--hydra-help", "--version"}
-_WHOLE_TREE = {"--shell-completion", "-sc", "--info", "-i", "--cfg", "-c"}
+_HELP = {"-h", "--help"}
+_HYDRA_ONLY = {"--hydra-help", "--version", "--shell-completion", "-sc", "--info", "-i", "--cfg", "-c"}
 _HELP_TEXT = """{doc}
 
   python -m {module} {selector}[KEY=VALUE …]    run it; its folder is runs/<date>/<time>-{stage}/
@@ -52,8 +53,7 @@ _HELP_TEXT = """{doc}
   {names}
 Every KEY, and its value now{hint}:
 
-$CONFIG
-"""
+{config}"""
 
 
 def run_for_person(command: StageCommand, words: list[str]) -> bool:
@@ -68,15 +68,17 @@ def run_for_person(command: StageCommand, words: list[str]) -> bool:
     overrides = [word for word in words if not word.startswith("-") and ("=" in word or word[0] in "~+")]
     conf = Conf.read(CONF, words)
     chosen = choose_entries(conf, overrides, command.select)
-    flags = set(words) & (_HELP | _WHOLE_TREE)
+    flags = set(words)
+    if flags & _HELP:
+        _print_help(command, conf, overrides, chosen)
+        return True
     if command.select and not list_selected(conf, overrides, command.select):
-        if not flags:
+        if not flags & _HYDRA_ONLY:
             known = ", ".join(conf.files[GROUPS[command.select]])
             raise UserError(f"{command.select}: not chosen; set {command.select}=… with one of {known}")
-        if flags & _WHOLE_TREE:
-            chosen = choose_entries(conf, overrides, None)
+        chosen = choose_entries(conf, overrides, None)
     primary = _complete_primary(command, conf, chosen, overrides)
-    if _MULTIRUN & set(words) and not flags:
+    if flags & _MULTIRUN and not flags & _HYDRA_ONLY:
         return _run_sweep(command, conf, overrides, chosen, primary)
     store_primary(primary)
     if not read_dist_env().is_main:  # rank 0 alone has a run folder
@@ -174,9 +176,9 @@ def _config_dir_flag() -> list[str]:
 
 
 def _complete_primary(command: StageCommand, conf: Conf, chosen: Names, overrides: Sequence[str]) -> dict[str, Any]:
-    """Adds to config.yaml's content what depends on the command: job name, run folder, help."""
+    """Adds to config.yaml's content what depends on the command: job name and run folder."""
     primary = conf.filter(chosen)
-    settings = {**primary["hydra"], "job": {"name": command.stage}, "help": _write_help(command, conf, chosen)}
+    settings = {**primary["hydra"], "job": {"name": command.stage}}
     source = next((unquote(word.partition("=")[2]) for word in overrides if word.startswith("from=")), "null")
     if source not in ("", "null"):
         if not Path(source).is_dir():
@@ -185,13 +187,17 @@ def _complete_primary(command: StageCommand, conf: Conf, chosen: Names, override
     return {**primary, "hydra": settings}
 
 
-def _write_help(command: StageCommand, conf: Conf, chosen: Names) -> dict[str, str]:
+def _print_help(command: StageCommand, conf: Conf, overrides: Sequence[str], chosen: Names) -> None:
+    """Prints what the stage does, what it works on, and every key; Hydra's own help lists its plugins for a second."""
     module, select = command.module.removesuffix(".__main__"), command.select
     names = f"{select} is one of {', '.join(conf.files[GROUPS[select]])}\n" if select else ""
     hint = f" (with {select}=NAME those of {GROUPS[select]}.NAME too)" if select and not chosen[GROUPS[select]] else ""
     doc, selector = (command.task.__doc__ or "").strip(), f"{select}=NAME " if select else ""
-    text = _HELP_TEXT.format(doc=doc, module=module, stage=command.stage, selector=selector, names=names, hint=hint)
-    return {"app_name": module, "template": text}
+    config = OmegaConf.to_yaml(compose(overrides, chosen, conf))
+    text = _HELP_TEXT.format(
+        doc=doc, module=module, stage=command.stage, selector=selector, names=names, hint=hint, config=config
+    )
+    console.print(text, markup=False)
 
 
 def _expand_first_job(overrides: Sequence[str], conf: Conf) -> tuple[list[str], int]:
