@@ -33,6 +33,7 @@ serve: $(READY) ## serve all packaged models on http://localhost:3000
 	bentoml serve bento.service:Bestiary
 
 ui: $(READY) ## browse runs, curves and models on http://localhost:5000
+	python -c 'from stages.core.mlflow_store import ensure_database; ensure_database()' # a moved project's artifacts are found
 	mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 bench: $(READY) ## measure the speed claims against their peers

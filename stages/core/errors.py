@@ -88,7 +88,7 @@ def translate_disk_errors(folder: Path) -> Iterator[None]:
 
 def as_disk_error(error: BaseException, folder: Path) -> UserError | None:
     """Translates an error that a full or read-only disk caused; any other error gives None."""
-    for cause in _iter_causes(error):
+    for cause in iter_causes(error):
         code = cause.errno if isinstance(cause, OSError) else None
         filename = getattr(cause, "filename", None)
         file = Path(filename) if isinstance(filename, str) else None
@@ -104,7 +104,8 @@ def nearest_existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
-def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
+def iter_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields an error, and those that it followed from."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,9 +1,10 @@
 """Ctrl-C, SIGTERM and SIGHUP end a command in the same way: by KeyboardInterrupt, so that everything is closed."""
 
 import signal
-from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
+
+from stages.core.errors import iter_causes
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -31,12 +32,12 @@ def install_handlers() -> None:
 
 def is_signal_exit(error: BaseException) -> bool:
     """Tells whether a signal caused an error, whatever a library has turned it into since."""
-    return any(isinstance(cause, KeyboardInterrupt) or _exit_signal(cause) for cause in _iter_causes(error))
+    return any(isinstance(cause, KeyboardInterrupt) or _exit_signal(cause) for cause in iter_causes(error))
 
 
 def exit_status(error: BaseException) -> int:
     """Computes the exit status that names the signal behind an error: 128 + its number."""
-    for cause in _iter_causes(error):
+    for cause in iter_causes(error):
         number = cause.number if isinstance(cause, SignalInterrupt) else _exit_signal(cause)
         if number:
             return 128 + number
@@ -46,12 +47,6 @@ def exit_status(error: BaseException) -> int:
 def _exit_signal(error: BaseException) -> int | None:
     code = error.code if isinstance(error, SystemExit) else None
     return code - 128 if isinstance(code, int) and code - 128 in ENDING else None
-
-
-def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _raise_interrupt(number: int, _: FrameType | None) -> NoReturn:
