@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from omegaconf import OmegaConf
 
 from stages.config.composition import compose_tree
 from stages.package.bento import CODE_FILES
-from tests.conftest import ROOT
+from tests.conftest import ROOT, python, run
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 PARAMS = OmegaConf.create(compose_tree())
@@ -84,6 +85,23 @@ def test_a_plot_or_a_new_network_or_layout_reruns_nothing() -> None:
 def test_a_bento_depends_on_the_code_that_travels_in_it() -> None:
     for file in CODE_FILES:
         assert file == "stages/__init__.py" or any(file.startswith(dep) for dep in STAGES["bento"]["deps"]), file
+
+
+def test_a_model_and_its_dataset_are_their_files_and_a_line_each(project: Path) -> None:
+    conf = project / "conf"
+    (conf / "datasets" / "pets.yaml").write_text((conf / "datasets" / "folder.yaml").read_text())
+    (conf / "models" / "pets.yaml").write_text(
+        (conf / "models" / "base_cnn.yaml").read_text().replace("kaggle", "pets")
+    )
+    config, models = conf / "config.yaml", "  - models@models.base_cnn: base_cnn\n"
+    added = f"  - datasets@datasets.pets: pets\n{models}  - models@models.pets: pets\n"
+    config.write_text(config.read_text().replace(models, added))
+    python("-m", "stages.compose", cwd=project)
+    run("git", "init", "-q", cwd=project)
+    stages = run("dvc", "stage", "list", "--name-only", cwd=project).stdout.split()
+    assert {"fetch@pets", "preprocess@pets", "train@pets", "evaluate@pets", "package@pets"} < set(stages)
+    done = python("-m", "stages.train", "--config-name", "repro", "model=pets", cwd=project, check=False)
+    assert "data/prepared/pets: not there yet; make it with `dvc repro preprocess@pets`" in done.stderr
 
 
 def test_no_output_is_uncached_or_kept_between_runs() -> None:

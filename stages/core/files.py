@@ -152,3 +152,8 @@ def hash_json(content: Any) -> str:
     """Computes a key of 16 hex digits for a JSON-like value, whatever the order of its keys."""
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def stable_hash_order(seed: int, name: str) -> str:
+    """Computes a key that sorts names in a seeded random order, the same on every machine."""
+    return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()

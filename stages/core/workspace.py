@@ -16,6 +16,7 @@ from stages.core.files import atomic_folder, exclusive_lock, require_writable
 CODE_ROOT = Path(__file__).resolve().parents[2]
 CONF = CODE_ROOT / "conf"
 PARAMS = "params.yaml"
+DOWNLOAD_CACHE = "data/cache"
 
 RAW = "data/raw/{}"
 PREPARED = "data/prepared/{}"

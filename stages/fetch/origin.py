@@ -8,10 +8,8 @@ from stages.core import archive, download, remote
 from stages.core.console import console
 from stages.core.errors import UserError
 from stages.core.redaction import redact_url
-from stages.core.workspace import project_root
+from stages.core.workspace import DOWNLOAD_CACHE, project_root
 from stages.layouts.base import SYNTHETIC, Layout
-
-CACHE = "data/cache"
 
 
 def bring(fetch: Fetch, published: Layout, folder: Path) -> Path:
@@ -64,7 +62,7 @@ def sibling(url: str, name: str) -> str:
 
 def fetch_via_cache(urls: list[str], sha256: str | None, folder: Path) -> Path:
     """Download the first of several addresses that is found, and put it into the folder."""
-    cached = download.download_first(urls, project_root() / CACHE, sha256)
+    cached = download.download_first(urls, project_root() / DOWNLOAD_CACHE, sha256)
     download.link_or_copy(cached, folder / cached.name)
     return folder / cached.name
 

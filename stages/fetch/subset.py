@@ -1,12 +1,12 @@
 """A stratified, seeded part of a dataset."""
 
-import hashlib
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from stages.core.errors import UserError
+from stages.core.files import stable_hash_order
 
 
 class Labelled(Protocol):
@@ -23,11 +23,6 @@ class Labelled(Protocol):
 
 L = TypeVar("L", bound=Labelled)
 Stratum = tuple[str | None, str]
-
-
-def lot(seed: int, name: str) -> str:
-    """Return a name's place in a seeded random order."""
-    return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
 
 
 def shares(counts: dict[str, int], total: int) -> dict[str, int]:
@@ -109,7 +104,7 @@ def subset(entries: Sequence[L], limit: int, seed: int) -> list[L]:
 def drawn(entries: Sequence[L], room: Counter[Stratum], seed: int) -> list[L]:
     """Return entries drawn by lot, as many of each stratum as there is room for, in their order."""
     chosen = set()
-    for number, entry in sorted(enumerate(entries), key=lambda pair: lot(seed, pair[1].path)):
+    for number, entry in sorted(enumerate(entries), key=lambda pair: stable_hash_order(seed, pair[1].path)):
         place = stratum(entry) if entry.label is not None else (None, "")
         if room[place] > 0:
             room[place] -= 1

@@ -13,8 +13,8 @@ from stages.config.schema import Synthetic
 from stages.core.archive import ABSENT, ArchiveReader, Entry, Unreadable, is_archive, walk_archive, write_tar
 from stages.core.concurrency import create_process_pool
 from stages.core.errors import UserError, first_line
+from stages.core.files import stable_hash_order
 from stages.fetch.breeds import Breed, kennel
-from stages.fetch.subset import lot
 from stages.fetch.synthetic import broken, drawings, photograph
 
 EXPECTED = "Images/n02085620-Chihuahua/n02085620_10074.jpg, …"
@@ -191,7 +191,7 @@ def drawn_lists(paths: Sequence[str], faulty: Sequence[str], seed: int) -> list[
     """Return the three published lists: all files, and of each breed the share to train and the rest to test."""
     train = list(faulty)
     for _, found in groupby(paths, key=lambda path: path.partition("/")[0]):
-        shuffled = sorted(found, key=lambda path: lot(seed, path))
+        shuffled = sorted(found, key=lambda path: stable_hash_order(seed, path))
         train += shuffled[: round(len(shuffled) * IN_TRAIN)]
     kept = set(train)
     test = [path for path in paths if path not in kept]

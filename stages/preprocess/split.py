@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from stages.config.schema import Split
 from stages.core.errors import MAX_SUGGESTIONS, UserError
-from stages.fetch.subset import lot
+from stages.core.files import stable_hash_order
 
 NAMES = ("train", "val", "test")
 UNLABELLED = "unlabelled"
@@ -59,7 +59,7 @@ def assign(
         by_label[label].append(digest)
     chosen, parts = dict(fixed), fractions(split, set(fixed.values()))
     for members in by_label.values():
-        chosen |= cut(sorted(members, key=lambda digest: lot(seed, digest)), parts)
+        chosen |= cut(sorted(members, key=lambda digest: stable_hash_order(seed, digest)), parts)
     return [chosen[digest] if label else UNLABELLED for digest, label in zip(digests, labels, strict=True)]
 
 

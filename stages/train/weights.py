@@ -4,8 +4,7 @@ from pathlib import Path
 
 from stages.core.download import download, is_remote
 from stages.core.errors import UserError
-from stages.core.workspace import project_root
-from stages.fetch.origin import CACHE
+from stages.core.workspace import DOWNLOAD_CACHE, project_root
 
 
 def locate(weights: str) -> Path | None:
@@ -13,7 +12,7 @@ def locate(weights: str) -> Path | None:
     if weights in ("none", "imagenet"):
         return None
     if is_remote(weights):
-        return download(weights, project_root() / CACHE, None)
+        return download(weights, project_root() / DOWNLOAD_CACHE, None)
     path = project_root() / weights
     if not path.is_file():
         raise UserError(

@@ -22,7 +22,7 @@ LAUNCHERS = ("basic", "joblib", "slurm", "submitit_local", "submitit_slurm")
         (["models.base_cnn.train.lrr=1"], "models.base_cnn.train.lrr: unknown key; did you mean lr?"),
         (["profile=demoo"], "profile: unknown name 'demoo'; did you mean demo?"),
         (["model=base_cn"], "model: unknown name 'base_cn'; did you mean base_cnn?"),
-        (["model=null"], "model: not chosen; set model=… with one of base_cnn, breeds, resnet50, vgg19, xception"),
+        (["model=null"], f"model: not chosen; set model=… with one of {', '.join(Conf.read().names['models'])}"),
         (["from=runs/never"], "from: no folder runs/never"),
         (["-m", "model=base_cnn,vg19"], "model: unknown name 'vg19'; did you mean vgg19?"),
         (["-m", "models.base_cnn.train.lrr=1,2"], "models.base_cnn.train.lrr: unknown key; did you mean lr?"),
@@ -44,7 +44,7 @@ def test_a_mistake_is_answered_fast_and_leaves_nothing(words: list[str], message
 def test_help_says_what_the_stage_does_and_what_it_works_on() -> None:
     shown = python("-m", "stages.train", "--help").stdout
     assert "python -m stages.train model=NAME" in shown
-    assert "model is one of base_cnn, breeds, resnet50, vgg19, xception" in shown
+    assert f"model is one of {', '.join(Conf.read().names['models'])}" in shown
     assert "base_cnn:" not in shown
     assert "base_cnn:" in python("-m", "stages.train", "model=base_cnn", "--help").stdout
 

@@ -19,15 +19,16 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from stages.config.composition import Conf
 from stages.core.files import hash_file
 from tests.conftest import copy_project, environment, python, run
 
-DATASETS = ("kaggle", "petimages", "s3_csv", "stanford_dogs", "folder", "artworks")
-MODELS = ("base_cnn", "breeds", "resnet50", "vgg19", "xception")
+DATASETS, MODELS, INDEXES = Conf.read().names.values()
 STAGES = {
-    "compose", "featuriser@mosaic", "index@mosaic", "bento",
+    "compose", "bento",
     *(f"{stage}@{name}" for stage in ("fetch", "preprocess") for name in DATASETS),
     *(f"{stage}@{name}" for stage in ("train", "evaluate", "package") for name in MODELS),
+    *(f"{stage}@{name}" for stage in ("featuriser", "index") for name in INDEXES),
 }  # fmt: skip
 FIRST = {"compose", "fetch@kaggle", "preprocess@kaggle", "train@base_cnn", "evaluate@base_cnn", "package@base_cnn"}
 LARGE = 2**20
