@@ -39,7 +39,7 @@ from stages.core.distributed import read_dist_env
 from stages.core.errors import UserError, require_known, translate_disk_errors
 from stages.core.files import write_json
 from stages.core.system import CONCURRENT_JOBS, cpu_count
-from stages.core.workspace import CONF, Workspace, project_root
+from stages.core.workspace import CONF, Workspace, project_root, read_source
 from stages.sweeps.job import RESULT, SweepJob
 from stages.sweeps.sweep import open_sweep
 
@@ -82,7 +82,7 @@ def run_for_person(command: StageCommand, words: list[str]) -> bool:
         return _run_sweep(command, conf, overrides, chosen, primary)
     store_primary(primary)
     if not read_dist_env().is_main:  # rank 0 alone has a run folder
-        sys.argv += ["hydra.run.dir=.", "hydra.output_subdir=null"]
+        _add_overrides(overrides, "hydra.run.dir=.", "hydra.output_subdir=null")
     _start_hydra(command)
     return True
 
@@ -108,6 +108,7 @@ def run_job(command: StageCommand, config: DictConfig) -> float | None:
 def _run_sweep_job(command: StageCommand, config: DictConfig, overrides: list[str], folder: Path) -> float | None:
     def run_task() -> StageResult | None:
         with translate_disk_errors(project_root()):
+            context.workspace.save_source()
             return command.task(context)
 
     def raise_mistake() -> None:
@@ -138,9 +139,15 @@ def _run_sweep(command: StageCommand, conf: Conf, overrides: list[str], chosen: 
     os.environ[CONCURRENT_JOBS] = str(_count_concurrent_jobs(settings, jobs))
     name, folder = context.name or command.stage, Path(str(settings.sweep.dir))
     with open_sweep(command.stage, name, overrides, command.hash_inputs(context), folder, jobs) as sweep:
-        sys.argv.append(f'hydra.sweep.dir="{sweep.folder}"')
+        _add_overrides(overrides, f'hydra.sweep.dir="{sweep.folder}"')
         sweep.run(lambda: _start_hydra(command))
     return sweep.succeeded
+
+
+def _add_overrides(overrides: Sequence[str], *added: str) -> None:
+    """Adds overrides to the command line behind its own: Hydra takes them in one row only, without flags between."""
+    end = sys.argv.index(overrides[-1], 1) + 1 if overrides else len(sys.argv)
+    sys.argv[end:end] = added
 
 
 def _start_hydra(command: StageCommand) -> None:
@@ -164,8 +171,11 @@ def _build_context(
     if command.select:
         name = require_known(command.select, str(values[command.select]), conf.files[GROUPS[command.select]])
     source = Path(values["from"]).resolve() if values["from"] else None
-    root = folder.resolve() if in_sweep or source is None else source
-    workspace = Workspace(root, project_root(), source)
+    if in_sweep:  # the jobs must not write into the folder that they all go on from
+        workspace = Workspace(folder.resolve(), project_root(), source)
+    else:
+        root = source or folder.resolve()
+        workspace = Workspace(root, project_root(), read_source(root))
     return StageContext(command.stage, tree, name, workspace, tuple(overrides))
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.core.errors import UserError, translate_disk_errors
-from stages.core.files import atomic_folder, exclusive_lock, require_writable
+from stages.core.files import atomic_folder, exclusive_lock, require_writable, write_text
 
 CODE_ROOT = Path(__file__).resolve().parents[2]
 CONF = CODE_ROOT / "conf"
 PARAMS = "params.yaml"
 DOWNLOAD_CACHE = "data/cache"
+SOURCE = "from.txt"  # in a sweep job's folder: the run that the sweep goes on from
 
 RAW = "data/raw/{}"
 PREPARED = "data/prepared/{}"
@@ -45,6 +46,12 @@ OUTPUTS = {  # stage → the folders it writes
     "index": (INDEX, REPORT),
     "bento": (BENTOS,),
 }
+
+
+def read_source(run: Path) -> Path | None:
+    """Reads which other run a run reads from, if any."""
+    note = run / SOURCE
+    return Path(note.read_text(encoding="utf-8")) if note.exists() else None
 
 
 def project_root() -> Path:
@@ -95,6 +102,11 @@ class Workspace:
         """
         for layout in OUTPUTS.get(stage, ()):
             require_writable(self.root / layout.format(name))
+
+    def save_source(self) -> None:
+        """Notes in the run's folder which other run it reads from, so that a later stage reads from there too."""
+        if self.source is not None:
+            write_text(self.root / SOURCE, str(self.source))
 
     @contextmanager
     def output(self, layout: str, name: str) -> Iterator[Path]:

@@ -16,7 +16,7 @@ NOTE = 8000  # characters; MLflow cuts a longer one, with a warning
 
 @stage_command("evaluate", select="model")
 def main(job: StageContext) -> None:
-    """Predict the test split and write everything that follows from the predictions."""
+    """Tests a trained model on the test split: metrics, plots, mistakes and a model card in artifacts/reports/NAME."""
     from stages.evaluate.card import Findings, card
     from stages.evaluate.metrics import confusions, per_class, summary
     from stages.evaluate.plots import CLASSES, CONFUSIONS, PICTURES, write_plots, write_rows

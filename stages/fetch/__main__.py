@@ -25,7 +25,7 @@ T = TypeVar("T", bound=Labelled)
 
 @stage_command("fetch", select="dataset")
 def main(job: StageContext) -> None:
-    """Bring the archive, keep what `limit` allows, and record what it is."""
+    """Gets a dataset's archive from its `fetch.url` (or draws it) into data/raw/NAME, and records its hash."""
     fetch, engine = job.dataset.fetch, job.executor
     published = layout(fetch.layout, job.tree.plugins)
     with job.workspace.output(RAW, job.name) as folder:

@@ -18,7 +18,7 @@ METRICS, WALL = "metrics.json", "wall.png"
 
 @stage_command("index", select="index")
 def main(job: StageContext) -> None:
-    """Write the index folder and, beside the models' reports, how good it is; register it."""
+    """Builds a searchable index of a prepared dataset's pictures, measures its quality and registers it."""
     from stages.index.build import build, source
     from stages.index.quality import quality
     from stages.index.wall import wall

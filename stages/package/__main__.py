@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @stage_command("package", select="model")
 def main(job: StageContext) -> None:
-    """Write model.onnx, model.json, parity.json and the formats of other servers; register the model."""
+    """Exports a trained model to ONNX and the formats of other servers, proves that they answer alike, registers it."""
     from stages.package.examples import write_examples
     from stages.package.export import export
     from stages.package.gate import refuse_untested

@@ -36,7 +36,7 @@ NOT_SERVED = ("matches.parquet",)
 
 @stage_command("bento", select=None)
 def main(job: StageContext) -> None:
-    """Build every Bento from the packages and indexes that there are."""
+    """Builds a self-contained Bento of each packaged model and index, and one of all."""
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
     found = {name: folder for name in job.tree.models if (folder := job.workspace.find(PACKAGE, name))}
     found |= {name: folder for name in job.tree.indexes if (folder := job.workspace.find(INDEX, name))}

@@ -25,7 +25,7 @@ OUTPUT = "features"
 
 @stage_command("featuriser", select="index")
 def main(job: StageContext) -> None:
-    """Write model.onnx, model.json and parity.json."""
+    """Exports the feature extractor of an index to ONNX, and proves that it answers as the native network does."""
     from stages.package.cut import featuriser
     from stages.package.parity import refuse_drift
 

@@ -20,7 +20,7 @@ from stages.preprocess.store import METADATA, Store
 
 @stage_command("preprocess", select="dataset")
 def main(job: StageContext) -> None:
-    """Write the packed store, its manifest, a report and a sample sheet."""
+    """Decodes, resizes, splits and packs a fetched dataset into data/prepared/NAME, with a report and samples."""
     config, engine = job.dataset.preprocess, job.executor
     raw = job.workspace.input(RAW, job.name)
     fetched = read_json(raw / "fetch.json")

@@ -11,7 +11,7 @@ from stages.train.work import stored, work
 
 @stage_command("train", select="model", input_hash=identity)
 def main(job: StageContext) -> StageResult | None:
-    """Train, keep the best epoch, of candidates the best one; write weights, history and curves, record the run."""
+    """Trains a model (or the candidates of its search) and keeps the best epoch's weights, history and curves."""
     locate(job.model.train.weights)
     require_classes(stored(job), job.model.dataset)
     return launched(work, job)

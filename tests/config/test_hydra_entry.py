@@ -60,6 +60,18 @@ def test_a_run_folder_may_need_quotes(project: Path, tmp_path: Path) -> None:
     assert "needs quotes of its own inside those of the shell" in done.stderr
 
 
+def test_the_jobs_of_a_sweep_read_where_it_goes_on_from_and_so_does_what_follows(project: Path, tmp_path: Path) -> None:
+    words = ("dataset=kaggle", "profile=smoke")
+    python("-m", "stages.fetch", *words, f"hydra.run.dir={tmp_path / 'run'}", cwd=project)
+    sizes = "datasets.kaggle.preprocess.size=32,48"
+    done = python("-m", "stages.preprocess", *words, sizes, f"from={tmp_path / 'run'}", "-m", cwd=project)
+    assert "done" in done.stdout
+    jobs = sorted(project.glob("runs/*/*-preprocess-sweep/[01]"))
+    assert [(job / "data" / "prepared" / "kaggle" / "report.json").exists() for job in jobs] == [True, True]
+    assert not (tmp_path / "run" / "data" / "prepared").exists()
+    python("-m", "stages.preprocess", *words, f"from={jobs[0]}", cwd=project)
+
+
 @pytest.mark.parametrize("name", LAUNCHERS)
 def test_every_launcher_composes(name: str) -> None:
     words = [f"hydra/launcher={name}", "model=base_cnn", "hydra.job.name=train"]
