@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from stages.core.files import write_json
 from stages.core.system import CONCURRENT_JOBS, cpu_count
 from stages.core.workspace import CONF, Workspace, project_root, read_source
 from stages.sweeps.job import RESULT, SweepJob
-from stages.sweeps.sweep import open_sweep
+from stages.sweeps.sweep import list_varied, open_sweep
 
 _MULTIRUN = {"-m", "--multirun"}
 _HELP = {"-h", "--help"}
@@ -119,6 +119,7 @@ def _run_sweep_job(command: StageCommand, config: DictConfig, overrides: list[st
     except UserError as error:
         mistake = str(error)
         return SweepJob(folder, overrides, None).run(raise_mistake)
+    context = replace(context, overrides=tuple(list_varied(folder.parent, overrides)))
     return SweepJob(folder, overrides, command.hash_inputs(context)).run(run_task)
 
 

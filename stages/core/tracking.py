@@ -236,7 +236,9 @@ def name_run(context: "StageContext", values: str = "") -> str:
     words = [context.name or context.stage, values]
     for override in () if values else context.overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        if key.startswith(model) or (len(override) <= _SHORT_OVERRIDE and key not in ("model", "dataset", "index")):
+        if key.startswith(model) or (
+            len(override) <= _SHORT_OVERRIDE and key not in ("model", "dataset", "index", "from")
+        ):
             words.append(f"{key.removeprefix(model).removeprefix('train.')}={value}")
     return textwrap.shorten(" ".join(words), _NAME_LENGTH, placeholder=" …")
 

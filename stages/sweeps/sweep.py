@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -130,6 +131,13 @@ def open_sweep(
             raise SystemExit(exit_status(error)) from None
         finally:
             _close(sweep)
+
+
+def list_varied(sweep: Path, overrides: Sequence[str]) -> list[str]:
+    """Lists which of a job's overrides differ from job to job, for the name of its run."""
+    command = [word.partition("=") for word in _read_sweep(sweep).get("command", [])]
+    fixed = {key for key, _, value in command if value.startswith(("[", "'", '"')) or not re.search("[,(]", value)}
+    return [word for word in overrides if word.partition("=")[0] not in fixed]
 
 
 def _cancel_queued_jobs() -> None:

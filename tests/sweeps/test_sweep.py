@@ -9,7 +9,7 @@ from stages.core.files import read_json, write_json
 from stages.core.signals import SignalInterrupt
 from stages.sweeps import sweep as module
 from stages.sweeps.job import NOTE, RESULT
-from stages.sweeps.sweep import SWEEP, Sweep, open_sweep
+from stages.sweeps.sweep import SWEEP, Sweep, list_varied, open_sweep
 
 
 class FakeRun:
@@ -76,6 +76,14 @@ def test_the_same_command_goes_on_where_its_jobs_are_missing(capsys: pytest.Capt
         (later / SWEEP).unlink()
     with open_sweep("train", "a", ["seed=0,1,2", "hydra.sweep.dir=mine"], "k", Path("mine"), 3) as named:
         assert named.folder == Path("mine")
+
+
+def test_what_differs_from_job_to_job() -> None:
+    command = ["model=a", "lr=1e-3,1e-4", "sizes=[1,2]", "seed=range(3)", 'url="a,b"', "on=true"]
+    with open_sweep("train", "a", command, None, Path("sweep"), 6):
+        pass
+    job = ["model=a", "lr=0.001", "sizes=[1,2]", "seed=0", "url=a,b", "on=True", "network.dropout=0.5"]
+    assert list_varied(Path("sweep"), job) == ["lr=0.001", "seed=0", "network.dropout=0.5"]
 
 
 def test_a_pool_that_dies_is_started_again_until_every_job_has_ended() -> None:
