@@ -35,6 +35,7 @@ _SLOW_SHARE = 0.01  # of a training's time, which sending epochs to a slow store
 _NAME_LENGTH, _SHORT_OVERRIDE = 80, 24  # characters
 _ITSELF = "the run itself"
 _PARENT_TAG = "mlflow.parentRunId"
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens at runs, not at LLM traces
 
 
 class TrackedRun:
@@ -301,7 +302,7 @@ def _ensure_experiment(client: "MlflowClient", name: str) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
-            return str(client.create_experiment(name, locate_artifacts(name)))
+            return str(client.create_experiment(name, locate_artifacts(name), _EXPERIMENT_TAGS))
         except MlflowException:  # another process may have created it since
             experiment = client.get_experiment_by_name(name)
             if experiment is None:

@@ -73,6 +73,8 @@ def test_a_run_holds_what_it_was_given(project: Path) -> None:
     history = connect().get_metric_history(recorded.info.run_id, "val_loss")
     assert [metric.step for metric in history] == [0, 1, 2]
     assert [file.path for file in connect().list_artifacts(recorded.info.run_id)] == ["curves.png"]
+    kind = connect().get_experiment_by_name("base_cnn").tags["mlflow.experimentKind"]
+    assert kind == "custom_model_development", "the UI opens at the experiment's runs"
 
 
 def test_a_run_that_raises_has_failed(project: Path) -> None:
