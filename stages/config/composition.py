@@ -5,8 +5,9 @@ A person's command composes only what it works on: its model, that model's datas
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +106,7 @@ def choose_entries(conf: Conf, overrides: Sequence[str], select: str | None) -> 
         chosen[group] |= {require_known(kind, name, conf.files[group]) for name in names}
     if select is None:
         return everything
-    for group in ("indexes", "models"):
-        for name in sorted(chosen[group]):
-            for needed, other in _find_references(conf, group, name, overrides):
-                chosen[needed] |= {other} & everything[needed]
-    return chosen
+    return _add_references(chosen, lambda group, name: _find_references(conf, group, name, overrides))
 
 
 def list_selected(conf: Conf, overrides: Sequence[str], select: str) -> list[str]:
@@ -215,9 +212,20 @@ def _split_entries(conf: Conf) -> Iterator[dict[str, set[str]]]:
         chunk: dict[str, set[str]] = {group: set() for group in conf.files}
         for group, name in waiting[start : start + CHUNK]:
             chunk[group].add(name)
-            for other_group, other in _read_interpolations(conf, group, name):
-                chunk[other_group].add(other)
-        yield chunk
+        yield _add_references(chunk, partial(_read_interpolations, conf))
+
+
+def _add_references(
+    chosen: dict[str, set[str]], find: Callable[[str, str], set[tuple[str, str]]]
+) -> dict[str, set[str]]:
+    """Adds what the chosen entries refer to, and what these refer to, and so on."""
+    pending = [(group, name) for group, names in chosen.items() for name in names]
+    while pending:
+        for group, name in find(*pending.pop()):
+            if name not in chosen[group]:
+                chosen[group].add(name)
+                pending.append((group, name))
+    return chosen
 
 
 def _find_overridden(conf: Conf, overrides: Sequence[str]) -> dict[str, set[str]]:
@@ -254,12 +262,12 @@ def _find_references(conf: Conf, group: str, name: str, overrides: Sequence[str]
     path = f"{group}.{name}.dataset"
     values = [word.lstrip("+").partition("=")[2] for word in overrides if word.lstrip("+").partition("=")[0] == path]
     if values:
-        datasets = {unquote(value) for value in values[-1].split(",")}
+        datasets = [unquote(value) for value in values[-1].split(",")]
     else:
-        profile = _read_profile(conf, overrides)
-        inner = profile.get(group, {}).get(name, {}) or {}
-        datasets = {str(inner.get("dataset") or _read_key(conf, group, conf.files[group][name], "dataset"))}
-    return {("datasets", dataset) for dataset in datasets} | _read_interpolations(conf, group, name)
+        profile = _read_profile(conf, overrides).get(group, {}).get(name) or {}
+        datasets = [str(profile.get("dataset") or _read_key(conf, group, conf.files[group][name], "dataset"))]
+    known = {("datasets", dataset) for dataset in datasets if dataset in conf.files["datasets"]}
+    return known | _read_interpolations(conf, group, name)
 
 
 def _read_profile(conf: Conf, overrides: Sequence[str]) -> dict[str, Any]:

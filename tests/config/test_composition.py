@@ -112,12 +112,16 @@ def test_what_a_command_composes(words: list[str], select: str, models: set[str]
     assert (chosen["models"], chosen["datasets"]) == (models, datasets)
 
 
-def test_what_an_interpolation_leads_to_is_composed_too(conf_folder: Path) -> None:
+def test_what_an_interpolation_leads_to_is_composed_too(conf_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_model(conf_folder, "leader", dataset="folder", lr="0.25")
     add_model(conf_folder, "follower", lr="${models.leader.train.lr}")
+    add_model(conf_folder, "last", lr="${models.follower.train.lr}")
     conf = Conf.read(conf_folder)
-    chosen = choose_entries(conf, ["model=follower"], "model")
-    assert to_plain(compose(["model=follower"], chosen, conf))["models"]["follower"]["train"]["lr"] == 0.25
+    chosen = choose_entries(conf, ["model=last"], "model")
+    assert chosen["models"] == {"last", "follower", "leader"}
+    assert to_plain(compose(["model=last"], chosen, conf))["models"]["last"]["train"]["lr"] == 0.25
+    monkeypatch.setattr(composition, "CHUNK", 1)
+    assert compose_tree(conf=conf)["models"]["last"]["train"]["lr"] == 0.25
 
 
 def test_a_model_that_a_profile_moves_to_another_dataset_brings_that(conf_folder: Path) -> None:
