@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stages.core.workspace import CODE_ROOT
 
-FILES = ("MLproject", "dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore", ".gitignore")
+FILES = ("MLproject", "dvc.yaml", "params.yaml", "pyproject.toml", "requirements.lock", ".dvcignore", ".gitignore")
 COPIED = ("bento", "conf", "stages", *FILES)
 OWN = ("DVC", "MLFLOW", "BESTIARY", "ORT_", "PYTHONDONTWRITEBYTECODE")  # of this process, not of those that it starts
 
