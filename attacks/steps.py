@@ -33,7 +33,10 @@ class Step:
         module, pick = self.words
         if way == "dvc":
             return ["dvc", "repro", "--single-item", "--force", self.target]
-        door = ["--config-name", "repro"] if way == "stage" else [f"hydra.run.dir={run}"]
+        if way == "stage" and not self.asked:
+            return [module, "--config-name", "repro", pick]
+        # DVC's way takes no overrides: a person's command that works in the project itself does the same
+        door = ["hydra.run.dir=.", "hydra.output_subdir=null"] if way == "stage" else [f"hydra.run.dir={run}"]
         return [module, *door, pick, *self.asked]
 
 
