@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from stages.config.command import StageCommand
+from stages.config.command import FOR_DVC, StageCommand
 from stages.config.composition import (
     PRIMARY,
     Conf,
@@ -33,9 +33,9 @@ from stages.config.composition import (
 from stages.config.load import GROUPS, validate
 from stages.config.messages import format_hydra_error, format_omegaconf_error
 from stages.config.validation import Names
-from stages.core.console import console
+from stages.core.console import console, print_error
 from stages.core.context import StageContext, StageResult
-from stages.core.distributed import read_dist_env
+from stages.core.distributed import read_dist_env, wait_for_main_error
 from stages.core.errors import UserError, require_known, translate_disk_errors
 from stages.core.files import write_json
 from stages.core.system import CONCURRENT_JOBS, cpu_count
@@ -65,6 +65,10 @@ def run_for_person(command: StageCommand, words: list[str]) -> bool:
     Raises:
         UserError: The command line, or a value of the config, is wrong.
     """
+    if {"--config-name", "-cn", "--config-path", "-cp"} & set(words):
+        raise UserError(
+            f"the config is conf/config.yaml; only DVC begins with {' '.join(FOR_DVC)}; --config-dir FOLDER adds files"
+        )
     overrides = [word for word in words if not word.startswith("-") and ("=" in word or word[0] in "~+")]
     conf = Conf.read(CONF, words)
     chosen = choose_entries(conf, overrides, command.select)
@@ -80,6 +84,8 @@ def run_for_person(command: StageCommand, words: list[str]) -> bool:
     primary = _complete_primary(command, conf, chosen, overrides)
     if flags & _MULTIRUN and not flags & _HYDRA_ONLY:
         return _run_sweep(command, conf, overrides, chosen, primary)
+    if not flags & _HYDRA_ONLY:  # before Hydra makes a folder for the run
+        _build_context(command, compose(overrides, chosen, conf, primary), overrides, project_root())
     store_primary(primary)
     if not read_dist_env().is_main:  # rank 0 alone has a run folder
         _add_overrides(overrides, "hydra.run.dir=.", "hydra.output_subdir=null")
@@ -97,9 +103,14 @@ def run_job(command: StageCommand, config: DictConfig) -> float | None:
     folder, overrides = Path(settings.runtime.output_dir), list(settings.overrides.task)
     if settings.mode == RunMode.MULTIRUN:
         return _run_sweep_job(command, config, overrides, folder)
-    context = _build_context(command, config, overrides, folder)
-    context.workspace.require_writable(command.stage, context.name)
-    result = command.task(context)
+    try:
+        context = _build_context(command, config, overrides, folder)
+        context.workspace.require_writable(command.stage, context.name)
+        with translate_disk_errors(project_root()):
+            result = command.task(context)
+    except UserError as error:  # Hydra would print its own words beside
+        wait_for_main_error()
+        raise SystemExit(print_error(error)) from None
     if result is not None and read_dist_env().is_main:
         write_json(folder / RESULT, asdict(result))
     return result.value if result else None

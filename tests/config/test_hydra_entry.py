@@ -24,6 +24,8 @@ LAUNCHERS = ("basic", "joblib", "slurm", "submitit_local", "submitit_slurm")
         (["model=base_cn"], "model: unknown name 'base_cn'; did you mean base_cnn?"),
         (["model=null"], f"model: not chosen; set model=… with one of {', '.join(Conf.read().names['models'])}"),
         (["from=runs/never"], "from: no folder runs/never"),
+        (["models.base_cnn.train.lr=x"], "models.base_cnn.train.lr: 'x' is not a number"),
+        (["--config-name", "other"], "the config is conf/config.yaml"),
         (["-m", "model=base_cnn,vg19"], "model: unknown name 'vg19'; did you mean vgg19?"),
         (["-m", "models.base_cnn.train.lrr=1,2"], "models.base_cnn.train.lrr: unknown key; did you mean lr?"),
         (["-m", "models.base_cnn.train.lr=0,1"], "models.base_cnn.train.lr: 0 is out of range; it must be above 0"),
@@ -35,10 +37,17 @@ def test_a_mistake_is_answered_fast_and_leaves_nothing(words: list[str], message
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+    assert "Error executing job" not in done.stderr
     assert not (project / "runs").exists()
     loaded = {line.split()[-1] for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "omegaconf" in loaded
     assert not {"torch", "tensorflow", "keras", "mlflow", "onnxruntime"} & loaded, "seconds, before any word"
+
+
+def test_what_a_stage_refuses_is_one_line(project: Path) -> None:
+    done = python("-m", "stages.preprocess", "dataset=kaggle", cwd=project, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error data/raw/kaggle: not there yet; make it with `dvc repro fetch@kaggle`\n"
 
 
 def test_help_says_what_the_stage_does_and_what_it_works_on() -> None:
