@@ -69,6 +69,11 @@ class Conf:
         """All names of datasets, models and indexes."""
         return {group: list(files) for group, files in self.files.items()}
 
+    @property
+    def search_path(self) -> list[str]:
+        """The override with which Hydra looks into the user's own config files, too."""
+        return [f'hydra.searchpath=["file://{self.extra_folder.resolve()}"]'] if self.extra_folder else []
+
     def filter(self, chosen: Names) -> dict[str, Any]:
         """Copies config.yaml's content with the chosen datasets, models and indexes only."""
         kept = []
@@ -142,7 +147,8 @@ def compose(
     try:
         with initialize_config_dir(str(conf.folder), version_base="1.3"):
             store_primary(primary or conf.filter(chosen))
-            config = hydra_compose(PRIMARY, overrides=list(overrides), return_hydra_config=primary is not None)
+            words = [*overrides, *conf.search_path]
+            config = hydra_compose(PRIMARY, overrides=words, return_hydra_config=primary is not None)
     except HydraException as error:
         raise UserError(format_hydra_error(error)) from error
     except OmegaConfBaseException as error:
